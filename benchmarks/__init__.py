@@ -1,0 +1,1 @@
+"""Latency and accuracy of bundles, measured on the files that ship."""

@@ -1,0 +1,1 @@
+"""Teachers to a student that a small board can run."""

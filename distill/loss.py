@@ -1,0 +1,23 @@
+"""The distillation loss (Hinton, Vinyals & Dean 2015): the teachers' softened probabilities, and the labels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def distillation_loss(
+    logits: Tensor, targets: Tensor, labels: Tensor, *, temperature: float, label_weight: float
+) -> dict[str, Tensor]:
+    """Return the two weighted parts, each a scalar.
+
+    ``logits`` float32 (n, 7): the student's. ``targets`` (n, 7): probabilities softened by ``temperature``.
+    ``labels`` int64 (n,).
+    The Kullback-Leibler divergence is summed over classes and averaged over faces, and multiplied by temperature²,
+    which keeps
+    its gradient comparable to the labels' at every temperature.
+    """
+    softened = torch.log_softmax(logits / temperature, dim=-1)
+    divergence = F.kl_div(softened, targets.float(), reduction="batchmean") * temperature**2
+    return {"teacher": (1 - label_weight) * divergence, "label": label_weight * F.cross_entropy(logits, labels)}

@@ -1,0 +1,59 @@
+"""What the teachers say of seeded augmented views: computed once, kept as a table, read by every epoch.
+
+The student sees the very view that its teachers saw (Beyer et al. 2022, "consistent teaching").
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from distill.config import DistillConfig
+from edge_runtime.emotions.normalise import MEAN, STD
+from edge_runtime.scoring.datasets import FaceSet
+from train.augment import Augmentation, apply_view, draw_view
+
+
+@torch.inference_mode()
+def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> Tensor:
+    """Probabilities float16 (views, n, 7), softened by ``config.temperature`` and averaged over the teachers.
+
+    They are kept in ``config.out`` under a key of all that decides them: weights, faces, views, seed, temperature,
+    augmentation.
+    """
+    key, cache = _key(teachers, faces, config), config.out / "targets.npz"
+    if cache.exists():
+        with np.load(cache) as stored:
+            if str(stored["key"]) == key:
+                return torch.from_numpy(stored["targets"])
+    images = torch.from_numpy(faces.images).to(config.device)
+    targets = torch.empty((config.views, len(faces), 7), dtype=torch.float16)
+    total = config.views * len(faces)
+    with tqdm(total=total, desc="teachers", unit="face", unit_scale=True, mininterval=1) as progress:
+        for view in range(config.views):
+            parameters = draw_view(len(faces), config.seed, view, Augmentation()).to(config.device)
+            for start in range(0, len(faces), 512):
+                index = slice(start, start + 512)
+                batch = (apply_view(images[index], parameters[index]) - MEAN) / STD
+                with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+                    logits = torch.stack([teacher(batch).float() for teacher in teachers])
+                targets[view, index] = torch.softmax(logits / config.temperature, dim=-1).mean(0).half().cpu()
+                progress.update(len(batch))
+    partial = cache.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, key=key, targets=targets.numpy())
+    partial.replace(cache)
+    return targets
+
+
+def _key(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> str:
+    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {Augmentation()}"
+    digest = hashlib.sha256(decisive.encode())
+    for teacher in teachers:
+        for value in teacher.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()

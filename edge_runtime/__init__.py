@@ -1,0 +1,1 @@
+"""The device side: camera to faces to emotions."""

@@ -1,0 +1,121 @@
+"""The console command: a table of names, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_runtime.errors import FerEdgeError, NotInstalledError
+from edge_runtime.options import add_options, to_options
+
+INTERRUPTED = 130
+CHECKOUT_EXTRAS = frozenset({"train", "export"})
+"""Extras whose commands are not in the wheel that a device installs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: what it is for, its options and its function as ``module:name``.
+
+    And the extra that brings what it imports.
+    """
+
+    purpose: str
+    options: str
+    function: str
+    extra: str
+
+
+COMMANDS = {
+    "run": Command(
+        purpose="faces and emotions of a camera, video or picture",
+        options="edge_runtime.pipeline:RunOptions",
+        function="edge_runtime.pipeline:run",
+        extra="pi",
+    ),
+    "bench": Command(
+        purpose="ms/face and ms/frame of a bundle on this machine",
+        options="benchmarks.bench:BenchOptions",
+        function="benchmarks.bench:bench",
+        extra="pi",
+    ),
+    "evaluate": Command(
+        purpose="accuracy of a bundle's artefacts, each by its own engine",
+        options="benchmarks.accuracy:EvaluateOptions",
+        function="benchmarks.accuracy:evaluate",
+        extra="pi",
+    ),
+    "train": Command(
+        purpose="train the full model (from a checkout)",
+        options="train.config:TrainConfig",
+        function="train.loop:train",
+        extra="train",
+    ),
+    "distill": Command(
+        purpose="distil a student from trained models (from a checkout)",
+        options="distill.config:DistillConfig",
+        function="distill.loop:distill",
+        extra="train",
+    ),
+    "export": Command(
+        purpose="write a bundle: ONNX, OpenVINO and TFLite (from a checkout)",
+        options="export.config:ExportConfig",
+        function="export.bundle:export",
+        extra="export",
+    ),
+}
+"""The only thing that points from the device side upward, and no import."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. Every error of the project's own becomes one line on standard error."""
+    parser = argparse.ArgumentParser(prog="fer-edge", description="Facial-emotion recognition for small boards.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    asked = next((word for word in arguments if word in COMMANDS), None)
+    try:
+        for name, command in COMMANDS.items():
+            subparser = subparsers.add_parser(
+                name, help=command.purpose, description=command.purpose.capitalize() + "."
+            )
+            if name == asked:  # the others' modules need not even be installed
+                options_class = _load(command.options)
+                add_options(subparser, options_class)
+        parsed = parser.parse_args(arguments)
+        command = COMMANDS[parsed.command]
+        _load(command.function)(to_options(options_class, parsed))
+    except FerEdgeError as error:
+        print(f"fer-edge: {error}", file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        if asked is None or (error.name or "").startswith(("edge_runtime", "benchmarks")):
+            raise  # a fault of the program itself: no package would mend it
+        print(f"fer-edge: {_not_installed(error, asked)}", file=sys.stderr)
+        return NotInstalledError.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _load(target: str) -> Any:  # noqa: ANN401  (a class or a function)
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _not_installed(error: ModuleNotFoundError, asked: str) -> NotInstalledError:
+    """Say which extra brings the missing package.
+
+    What is only in a checkout (train, distill, export) is said to be so.
+    """
+    top = (error.name or "").partition(".")[0]
+    extra = COMMANDS[asked].extra
+    step = (
+        f"from a checkout, pip install -e '.[{extra}]'"
+        if extra in CHECKOUT_EXTRAS
+        else f"pip install 'fer-edge[{extra}]'"
+    )
+    return NotInstalledError(f"fer-edge {asked}", expected=f"the package {top}", got="not installed", next_step=step)

@@ -1,0 +1,1 @@
+"""Faces to probabilities: labels, the bundle contract, normalisation and the inference engines."""

@@ -1,0 +1,1 @@
+"""The inference engines behind one protocol; each module imports its engine, and nothing else does."""

@@ -1,0 +1,37 @@
+"""ONNX Runtime, CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+
+class OnnxBackend:
+    """A session of ONNX Runtime; any batch size."""
+
+    name = "onnxruntime"
+    version: str = ort.__version__
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        """Load the serialised model."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors only: warnings about constant folding are of no use to a user
+        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48)."""
+        logits: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+        return logits
+
+    def close(self) -> None:
+        """Drop the session."""
+        del self._session
+
+
+def open_network(contents: list[bytes], threads: int) -> OnnxBackend:
+    """Load the one file of an ONNX artefact."""
+    return OnnxBackend(contents[0], threads)

@@ -1,0 +1,85 @@
+"""TFLite, by ai-edge-litert or, on older boards, by its predecessor tflite-runtime."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ModuleNotFoundError as missing:
+    if missing.name != "ai_edge_litert":
+        raise
+    from tflite_runtime.interpreter import Interpreter
+
+from edge_runtime.emotions.labels import EMOTIONS
+
+_DISTRIBUTION = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}[
+    Interpreter.__module__.split(".")[0]
+]
+
+
+class TfliteBackend:
+    """An interpreter whose signatures are the batch sizes that the file was exported with; 1 is always among them."""
+
+    name = _DISTRIBUTION
+    version = importlib.metadata.version(_DISTRIBUTION)
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        """Load the serialised model and allocate each signature's tensors."""
+        self._interpreter = Interpreter(model_content=model, num_threads=threads)
+        self._signatures: dict[int, _Signature] = {}
+        for key in self._interpreter.get_signature_list():
+            signature = _Signature(self._interpreter.get_signature_runner(key))
+            self._signatures[signature.batch] = signature
+        self._sizes = sorted(self._signatures, reverse=True)
+
+    def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48).
+
+        As many large batches as fit, then smaller ones.
+        """
+        logits = np.empty((len(batch), len(EMOTIONS)), np.float32)
+        start = 0
+        for size in self._sizes:
+            while len(batch) - start >= size:
+                logits[start : start + size] = self._signatures[size](batch[start : start + size])
+                start += size
+        return logits
+
+    def close(self) -> None:
+        """Drop the interpreter."""
+        self._signatures.clear()
+        del self._interpreter
+
+
+class _Signature:
+    """One batch size of the file, with the scale and zero point of its input and output where they are int8."""
+
+    def __init__(self, runner: Any) -> None:  # noqa: ANN401  (the interpreter has no stubs)
+        self._runner = runner
+        ((self._input, reads),) = runner.get_input_details().items()
+        ((self._output, writes),) = runner.get_output_details().items()
+        self._shape = tuple(int(side) for side in reads["shape"])
+        self.batch = self._shape[0]
+        self._int8 = reads["dtype"] == np.int8
+        self._read_scale, self._read_zero = reads["quantization"]
+        self._write_scale, self._write_zero = writes["quantization"]
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        # one grey channel: (n, 1, 48, 48) and (n, 48, 48, 1) are the same bytes
+        batch = batch.reshape(self._shape)
+        if self._int8:
+            batch = np.rint(batch * (1 / self._read_scale) + self._read_zero).clip(-128, 127).astype(np.int8)
+        logits = self._runner(**{self._input: batch})[self._output]
+        if self._int8:
+            logits = (logits.astype(np.float32) - self._write_zero) * np.float32(self._write_scale)
+        return logits  # type: ignore[no-any-return]
+
+
+def open_network(contents: list[bytes], threads: int) -> TfliteBackend:
+    """Load the one file of a TFLite artefact."""
+    return TfliteBackend(contents[0], threads)

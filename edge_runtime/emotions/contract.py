@@ -1,0 +1,252 @@
+"""The bundle contract: ``model.json``, the only thing that both the workstation and the device know of a model.
+
+A sidecar and not metadata inside the model files: OpenVINO has two files, TFLite's metadata readers differ, and JSON
+can be
+read with no engine installed. Reading is strict: an unknown or missing key, a wrong type or an impossible value
+refuses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+import typing
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
+from edge_runtime.errors import BundleError
+
+Engine = Literal["onnx", "openvino", "tflite"]
+Precision = Literal["fp32", "fp16", "int8"]
+SCHEMA = 1
+CARD_NAME = "model.json"
+
+T = TypeVar("T")
+_NEXT_STEP = "export the bundle again with fer-edge export, or copy it whole"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """How a face is cut from a frame: the rule's name, the margin around FER2013's own framing; see ``faces.align``."""
+
+    rule: Literal["five-point"]
+    margin: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What the network reads: grey (1, 48, 48), ``(pixel / 255 - mean) / std``."""
+
+    size_hw: tuple[int, int]
+    channels: int
+    mean: float
+    std: float
+    crop: Crop
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SplitMetrics:
+    """Figures of one artefact on one split of FER2013, computed by its engine; fractions in [0, 1]."""
+
+    n: int
+    accuracy: float
+    macro_f1: float
+    ece: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """Agreement with the torch model over ``n`` faces: largest difference of a logit, share of equal top-1 emotions."""
+
+    max_abs_diff: float
+    top1_agreement: float
+    n: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """Logits (n, 7) that the artefact's engine gave for ``selftest.faces(seed, n)``.
+
+    And how far another device's may lie.
+    """
+
+    seed: int
+    n: int
+    logits: tuple[tuple[float, ...], ...]
+    tolerance: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """One engine × precision. ``files``: name -> sha256, the engine's main file first."""
+
+    engine: Engine
+    precision: Precision
+    layout: Literal["NCHW", "NHWC"]
+    files: dict[str, str]
+    size_bytes: int
+    metrics: dict[str, SplitMetrics]
+    parity: Parity
+    selftest: SelfTest
+
+    def __str__(self) -> str:
+        """Name the artefact for people."""
+        return f"{self.engine} {self.precision}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a bundle comes from. ``omitted`` (may be missing): artefact -> why it is not in the bundle."""
+
+    commit: str
+    data_sha256: str
+    tools: dict[str, str]
+    seed: int
+    command: str
+    licence: str
+    omitted: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """All of ``model.json``. ``temperature``.
+
+    Logits are divided by it before softmax, so that a confidence means its share.
+    """
+
+    schema: int
+    name: str
+    labels: tuple[str, ...]
+    input: Input
+    temperature: float
+    artefacts: tuple[Artefact, ...]
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        """Refuse what has the right form but cannot be right."""
+        _require(self.schema == SCHEMA, "schema", str(SCHEMA), self.schema)
+        _require(self.labels == EMOTIONS, "labels", ", ".join(EMOTIONS), self.labels)
+        shape = (*self.input.size_hw, self.input.channels)
+        _require(shape == (FACE_SIZE, FACE_SIZE, 1), "input size and channels", f"{FACE_SIZE}×{FACE_SIZE}, 1", shape)
+        _require(
+            self.input.std > 0 and self.temperature > 0,
+            "std and temperature",
+            "more than 0",
+            (self.input.std, self.temperature),
+        )
+        _require(self.input.crop.margin >= 0, "crop margin", "0 or more", self.input.crop.margin)
+        kinds = [(artefact.engine, artefact.precision) for artefact in self.artefacts]
+        _require(len(kinds) == len(set(kinds)) > 0, "artefacts", "at least one, each engine and precision once", kinds)
+        for artefact in self.artefacts:
+            for name, sha256 in artefact.files.items():
+                _require(bool(_PLAIN_NAME.fullmatch(name)), "file name", "letters, digits, '.', '_' and '-'", name)
+                _require(bool(_SHA256.fullmatch(sha256)), f"sha256 of {name}", "64 hexadecimal digits", sha256)
+            wanted = 2 if artefact.engine == "openvino" else 1
+            _require(len(artefact.files) == wanted, f"number of files of {artefact}", str(wanted), len(artefact.files))
+            test = artefact.selftest
+            right = (
+                len(test.logits) == test.n > 0
+                and all(len(row) == len(EMOTIONS) for row in test.logits)
+                and test.tolerance > 0
+            )
+            _require(
+                right, f"self-test of {artefact}", f"n > 0 rows of {len(EMOTIONS)} logits and a tolerance above 0", test
+            )
+
+
+def read_card(bundle: Path) -> ModelCard:
+    """Read and check ``model.json`` of the folder ``bundle``.
+
+    Raise ``BundleError`` when anything in it is not as agreed.
+    """
+    path = bundle / CARD_NAME
+    try:
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        _refuse(
+            f"bundle {bundle}",
+            f"a folder with a {CARD_NAME}",
+            error.strerror or error,
+            "name a bundle's folder with --bundle",
+        )
+    except (ValueError, RecursionError) as error:
+        _refuse(str(path), "JSON", error)
+    try:
+        return _build(ModelCard, raw, "model.json")
+    except BundleError as error:
+        raise BundleError(
+            f"{path}: {error.what}", expected=error.expected, got=error.got, next_step=error.next_step
+        ) from error
+
+
+def write_card(bundle: Path, card: ModelCard) -> None:
+    """Write ``model.json`` into the folder ``bundle``."""
+    (bundle / CARD_NAME).write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n", encoding="utf-8")
+
+
+def read_files(bundle: Path, artefact: Artefact) -> list[bytes]:
+    """Read the artefact's files and return their bytes, main file first.
+
+    Raise ``BundleError`` when one is missing or altered.
+    """
+    contents = []
+    for name, sha256 in artefact.files.items():
+        try:
+            content = (bundle / name).read_bytes()
+        except OSError as error:
+            _refuse(f"{bundle / name}", "a file", error.strerror or error)
+        _require((got := hashlib.sha256(content).hexdigest()) == sha256, f"sha256 of {bundle / name}", sha256, got)
+        contents.append(content)
+    return contents
+
+
+def _build(kind: type[T], raw: Any, where: str) -> T:  # noqa: ANN401  (anything can stand in a JSON file)
+    """Build a contract dataclass from decoded JSON, refusing unknown and missing keys and wrong types."""
+    _require(isinstance(raw, dict), where, "an object", raw)
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    required = {field.name for field in fields if field.default_factory is dataclasses.MISSING}
+    right = required <= raw.keys() <= {field.name for field in fields}
+    _require(right, f"keys of {where}", ", ".join(field.name for field in fields), ", ".join(raw))
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _value(hints[name], value, f"{where}.{name}") for name, value in raw.items()})
+
+
+def _value(hint: Any, raw: Any, where: str) -> Any:  # noqa: ANN401  (type hints have no common type)
+    """Check one value against its type hint and return it, with JSON lists as tuples."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, raw, where)
+    if origin is Literal:
+        _require(raw in arguments, where, " | ".join(arguments), raw)
+        return raw
+    if origin is dict:
+        _require(isinstance(raw, dict), where, "an object", raw)
+        return {key: _value(arguments[1], value, f"{where}.{key}") for key, value in raw.items()}
+    if origin is tuple:
+        _require(isinstance(raw, list), where, "a list", raw)
+        endless = arguments[-1] is Ellipsis
+        _require(endless or len(raw) == len(arguments), where, f"{len(arguments)} values", raw)
+        return tuple(
+            _value(arguments[0] if endless else arguments[i], value, f"{where}[{i}]") for i, value in enumerate(raw)
+        )
+    if hint is float:
+        number = isinstance(raw, int | float) and not isinstance(raw, bool)
+        _require(number and abs(raw) < 1e12 and math.isfinite(raw), where, "a finite number", raw)  # noqa: PLR2004  (an integer beyond float would raise)
+        return float(raw)
+    _require(type(raw) is hint, where, hint.__name__, raw)
+    return raw
+
+
+def _require(holds: bool, what: str, expected: str, got: object) -> None:  # noqa: FBT001  (reads as an assertion)
+    if not holds:
+        _refuse(what, expected, got)
+
+
+def _refuse(what: str, expected: str, got: object, next_step: str = _NEXT_STEP) -> NoReturn:
+    raise BundleError(what, expected=expected, got=str(got)[:200], next_step=next_step)

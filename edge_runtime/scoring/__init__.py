@@ -1,0 +1,1 @@
+"""Labelled faces to figures: readers of face data and the metrics computed from predictions."""

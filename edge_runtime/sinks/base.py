@@ -1,0 +1,50 @@
+"""What takes frame results, and how a file is finished or left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from edge_runtime.errors import UsageError
+from edge_runtime.results import FrameResult
+
+
+class Sink(Protocol):
+    """Takes results one by one; ends by ``close`` (keep what was written) or ``discard`` (leave nothing behind)."""
+
+    def write(self, result: FrameResult) -> None:
+        """Take the next result."""
+
+    def close(self) -> None:
+        """Finish, and put the file in its place."""
+
+    def discard(self) -> None:
+        """Give up: remove what was written; a file of the same name from an earlier run stays as it was."""
+
+
+class PartialFile:
+    """A file that is written beside its final name and renamed when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepare the folder; raise ``UsageError`` when it cannot be written to."""
+        # the suffix stays last: OpenCV chooses the container by it
+        self.path, self.partial = path, path.with_name(f"{path.stem}.partial{path.suffix}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.partial.touch()
+        except OSError as error:
+            got = error.strerror or str(error)
+            raise UsageError(
+                f"{path} cannot be written",
+                expected="a folder to write to",
+                got=got,
+                next_step="name another file with --sink",
+            ) from error
+
+    def keep(self) -> None:
+        """Put the file in its place."""
+        self.partial.replace(self.path)
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        self.partial.unlink(missing_ok=True)

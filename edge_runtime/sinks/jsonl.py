@@ -1,0 +1,71 @@
+"""One JSON object a frame, one line each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.results import FrameResult
+from edge_runtime.sinks.base import PartialFile
+
+SCHEMA = 1
+
+
+class JsonlSink:
+    """Writes to a file, or to standard output when ``path`` is None."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file."""
+        self._file = PartialFile(path) if path else None
+        self._stream = self._file.partial.open("w", encoding="utf-8") if self._file else sys.stdout
+        self._first_ns: int | None = None
+
+    def write(self, result: FrameResult) -> None:
+        """Write one line."""
+        if self._first_ns is None:
+            self._first_ns = result.frame.captured_ns
+        elapsed_ms = (result.frame.captured_ns - self._first_ns) / 1e6
+        self._stream.write(json.dumps(line(result, elapsed_ms), separators=(",", ":")) + "\n")
+        if not self._file:
+            self._stream.flush()  # whoever reads a pipe waits for this frame
+
+    def close(self) -> None:
+        """Finish, and put the file in its place."""
+        if self._file:
+            self._stream.close()
+            self._file.keep()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        if self._file:
+            self._stream.close()
+            self._file.remove()
+
+
+def line(result: FrameResult, elapsed_ms: float) -> dict[str, Any]:
+    """Return the object of one frame. ``t_ms``: since the first frame was captured; boxes in pixels of the frame."""
+    faces = [
+        {
+            "track": face.track_id,
+            "box_xyxy": [round(side, 1) for side in face.box_xyxy],
+            "score": round(face.score, 4),
+            "emotion": face.emotion,
+            "confidence": round(face.confidence, 4),
+            "probabilities": {
+                emotion: round(float(p), 4) for emotion, p in zip(EMOTIONS, face.probabilities, strict=True)
+            },
+        }
+        for face in result.faces
+    ]
+    stage_ms = {stage: round(ms, 3) for stage, ms in result.stage_ms.items()}
+    return {
+        "schema": SCHEMA,
+        "frame": result.frame.index,
+        "t_ms": round(elapsed_ms, 1),
+        "faces": faces,
+        "dropped": 0,
+        "stage_ms": stage_ms,
+    }

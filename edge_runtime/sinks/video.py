@@ -1,0 +1,66 @@
+"""The annotated video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from edge_runtime.errors import UsageError
+from edge_runtime.results import FrameResult
+from edge_runtime.sinks.base import PartialFile
+from edge_runtime.sinks.draw import annotate
+
+# what OpenCV's wheels can write: browsers play VP9 in WebM; MP4 holds MPEG-4 part 2, which most players but no
+# browser show
+CODECS = {".webm": "VP90", ".mp4": "mp4v"}
+
+
+class VideoSink:
+    """Writes each frame with its faces drawn in."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """Check the name; the file is opened with the first frame, which gives its size."""
+        if path.suffix.lower() not in CODECS:
+            got = path.suffix or "no suffix"
+            raise UsageError(f"video {path}", expected=" or ".join(CODECS), got=got, next_step="correct --sink")
+        self._file, self._fps = PartialFile(path), fps
+        self._writer: cv2.VideoWriter | None = None
+        self._size_wh = (0, 0)
+
+    def write(self, result: FrameResult) -> None:
+        """Draw and encode one frame; a frame of another size than the first is scaled to it.
+
+        Which a video cannot hold otherwise.
+        """
+        height, width = result.frame.image.shape[:2]
+        if self._writer is None:
+            codec = cv2.VideoWriter.fourcc(*CODECS[self._file.path.suffix.lower()])
+            self._size_wh = (width, height)
+            self._writer = cv2.VideoWriter(str(self._file.partial), codec, self._fps, self._size_wh)
+            if not self._writer.isOpened():
+                expected = f"{width}×{height} at {self._fps:g} a second to be encodable"
+                raise UsageError(
+                    f"video {self._file.path}",
+                    expected=expected,
+                    got="an encoder that refuses",
+                    next_step="try the other of .webm and .mp4",
+                )
+        canvas = annotate(result.frame.image, result.faces)
+        if (width, height) != self._size_wh:
+            canvas = cv2.resize(canvas, self._size_wh)  # type: ignore[assignment]
+        self._writer.write(canvas)
+
+    def close(self) -> None:
+        """Finish the container and put the file in its place; without a single frame there is no file."""
+        if self._writer is None:
+            self._file.remove()
+            return
+        self._writer.release()
+        self._file.keep()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        if self._writer is not None:
+            self._writer.release()
+        self._file.remove()

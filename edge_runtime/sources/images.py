@@ -1,0 +1,59 @@
+"""Pictures as sources of one frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import SourceError
+from edge_runtime.results import Frame
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as uint8 (h, w, 3) BGR, turned as its EXIF data says; raise ``SourceError`` when it is not one."""
+    try:
+        encoded = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise SourceError(
+            f"{path}", expected="a picture", got=error.strerror or str(error), next_step="correct --source"
+        ) from error
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+    if image is None:
+        raise SourceError(
+            f"{path}",
+            expected="a picture that OpenCV can read",
+            got="something else",
+            next_step="convert it to JPEG or PNG",
+        )
+    return image.astype(np.uint8, copy=False)
+
+
+class PictureSource:
+    """One picture, as one frame."""
+
+    live = False
+    fps = 1.0
+
+    def __init__(self, path: Path) -> None:
+        """Read the picture."""
+        self._image = read_picture(path)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the one frame."""
+        yield Frame(image=self._image, index=0, captured_ns=time.monotonic_ns())
+
+    def __enter__(self) -> Self:
+        """Return the source."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held."""

@@ -1,0 +1,1 @@
+"""Student to ONNX, OpenVINO and TFLite files, proved equal to it, in one bundle."""

@@ -1,0 +1,228 @@
+"""``fer-edge export``: convert, prove, measure, and write the bundle in one piece."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import logging
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from distill.config import StudentConfig
+from distill.student import Student
+from edge_runtime.emotions import selftest
+from edge_runtime.emotions.backends.base import open_backend
+from edge_runtime.emotions.contract import (
+    SCHEMA,
+    Artefact,
+    Crop,
+    Engine,
+    Input,
+    ModelCard,
+    Precision,
+    Provenance,
+    SelfTest,
+    SplitMetrics,
+    read_card,
+    write_card,
+)
+from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
+from edge_runtime.emotions.normalise import MEAN, STD, normalise
+from edge_runtime.errors import RegressionError
+from edge_runtime.options import data_path, from_plain
+from edge_runtime.scoring.datasets import FaceSet, read_faces
+from edge_runtime.scoring.metrics import score, softmax
+from export import parity, to_onnx, to_openvino, to_tflite
+from export.calibrate import calibration_faces, fit_temperature
+from export.config import ExportConfig
+from train.checkpoint import load_meta, load_weights
+from train.evaluate import predict
+
+READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
+SELF_TEST_FACES = 4
+_TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
+
+Files = dict[str, bytes]
+"""Name to content, the engine's main file first."""
+
+
+def export(config: ExportConfig) -> None:
+    """Run ``fer-edge export``."""
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    data = data_path(config.data)
+    training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
+    model = Student(from_plain(StudentConfig, load_meta(config.weights)["config"]["student"]))
+    load_weights(config.weights, model)
+    calibration = normalise(calibration_faces(training, config.calibration, config.seed))
+    provenance = Provenance(
+        commit=_commit(),
+        data_sha256=training.sha256,
+        tools={name: importlib.metadata.version(name) for name in _TOOLS} | {"python": platform.python_version()},
+        seed=config.seed,
+        command="fer-edge " + " ".join(sys.argv[1:]),
+        licence="Apache-2.0",
+    )
+    card = write_bundle(model.eval(), calibration, public, config.out, config.seed, provenance)
+    if card.provenance.omitted:
+        got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
+        step = "the bundle holds the others; retrain, or export with other tool versions"
+        raise RegressionError(
+            "artefacts were left out of the bundle", expected="agreement with torch", got=got, next_step=step
+        )
+
+
+def write_bundle(
+    model: torch.nn.Module,
+    calibration: NDArray[np.float32],
+    public: FaceSet,
+    out: Path,
+    seed: int,
+    provenance: Provenance,
+) -> ModelCard:
+    """Convert ``model`` to every engine and precision, measure each on ``public``, put all that agree into ``out``.
+
+    Nothing of ``out`` is touched before the new bundle is whole. What disagrees is named in ``provenance.omitted``.
+    """
+    reference = predict(model, public.images)
+    temperature = fit_temperature(public.labels, reference)
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    artefacts, omitted = [], {}
+    for engine, precision, files in tqdm(conversions(model, calibration), total=9, desc="artefacts", unit="artefact"):
+        artefact, objection = measure(engine, precision, files, public, reference, temperature, seed)
+        if objection:
+            omitted[str(artefact)] = objection
+            continue
+        artefacts.append(artefact)
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+    card = ModelCard(
+        schema=SCHEMA,
+        name="student",
+        labels=EMOTIONS,
+        input=READS,
+        temperature=temperature,
+        artefacts=tuple(artefacts),
+        provenance=Provenance(
+            **{field: getattr(provenance, field) for field in Provenance.__slots__} | {"omitted": omitted}
+        ),
+    )
+    write_card(partial, card)
+    read_card(partial)  # what was written is what a device will read
+    _replace(partial, out)
+    print(table(card))
+    return card
+
+
+def conversions(model: torch.nn.Module, calibration: NDArray[np.float32]) -> Iterator[tuple[Engine, Precision, Files]]:
+    """Yield the nine artefacts' files, each converted when it is asked for."""
+    onnx_fp32 = to_onnx.to_fp32(model)
+    onnx: dict[Precision, Callable[[], bytes]] = {
+        "fp32": lambda: onnx_fp32,
+        "fp16": lambda: to_onnx.to_fp16(onnx_fp32),
+        "int8": lambda: to_onnx.to_int8(onnx_fp32, calibration),
+    }
+    for precision, convert in onnx.items():
+        yield "onnx", precision, {f"student-{precision}.onnx": convert()}
+    openvino: dict[Precision, Callable[[], tuple[bytes, bytes]]] = {
+        "fp32": lambda: to_openvino.to_fp(onnx_fp32, half=False),
+        "fp16": lambda: to_openvino.to_fp(onnx_fp32, half=True),
+        "int8": lambda: to_openvino.to_int8(onnx_fp32, calibration),
+    }
+    for precision, convert_pair in openvino.items():
+        xml, weights = convert_pair()
+        yield "openvino", precision, {f"student-{precision}.xml": xml, f"student-{precision}.bin": weights}
+    tflite_fp32 = to_tflite.to_fp32(model)
+    tflite: dict[Precision, Callable[[], bytes]] = {
+        "fp32": lambda: tflite_fp32,
+        "fp16": lambda: to_tflite.to_fp16(tflite_fp32),
+        "int8": lambda: to_tflite.to_int8(tflite_fp32, calibration),
+    }
+    for precision, convert in tflite.items():
+        yield "tflite", precision, {f"student-{precision}.tflite": convert()}
+
+
+def measure(
+    engine: Engine,
+    precision: Precision,
+    files: Files,
+    public: FaceSet,
+    reference: NDArray[np.float32],
+    temperature: float,
+    seed: int,
+) -> tuple[Artefact, str | None]:
+    """Run an artefact by its own engine over ``public``.
+
+    Return what the model card says of it, and the parity gate's objection if any.
+    """
+    backend = open_backend(engine, list(files.values()), threads=torch.get_num_threads())
+    logits = np.concatenate([backend.infer(normalise(public.images[i : i + 64])) for i in range(0, len(public), 64)])
+    expected = selftest.run(backend, READS, seed, SELF_TEST_FACES)
+    backend.close()
+    metrics = score(public.labels, softmax(logits, temperature))
+    agreement = parity.compare(reference, logits)
+    artefact = Artefact(
+        engine=engine,
+        precision=precision,
+        layout="NCHW",
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        size_bytes=sum(map(len, files.values())),
+        metrics={
+            public.split: SplitMetrics(
+                n=metrics.n, accuracy=metrics.accuracy, macro_f1=metrics.macro_f1, ece=metrics.ece
+            )
+        },
+        parity=agreement,
+        selftest=SelfTest(
+            seed=seed,
+            n=SELF_TEST_FACES,
+            logits=tuple(tuple(round(float(value), 6) for value in row) for row in expected),
+            tolerance=parity.SELF_TEST_TOLERANCE[precision],
+        ),
+    )
+    return artefact, parity.objection(agreement, precision)
+
+
+def table(card: ModelCard) -> str:
+    """Lay the card's artefacts out as lines for people."""
+    lines = [f"{'artefact':<16}{'kB':>8}{'accuracy':>10}{'macro-F1':>10}{'ECE':>8}{'agreement':>11}{'max diff':>10}"]
+    for artefact in card.artefacts:
+        metrics, agreement = artefact.metrics["PublicTest"], artefact.parity
+        accuracy = f"{metrics.accuracy:>10.4f}{metrics.macro_f1:>10.4f}{metrics.ece:>8.4f}"
+        closeness = f"{agreement.top1_agreement:>11.4f}{agreement.max_abs_diff:>10.2g}"
+        lines.append(f"{artefact!s:<16}{artefact.size_bytes / 1000:>8.0f}{accuracy}{closeness}")
+    lines += [f"left out: {name}: {reason}" for name, reason in card.provenance.omitted.items()]
+    return "\n".join(lines)
+
+
+def _replace(partial: Path, out: Path) -> None:
+    """Put a finished folder in the place of an older one."""
+    old = out.with_name(out.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    partial.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _commit() -> str:
+    """Return the checkout's commit, marked when files differ from it; empty outside a checkout."""
+    here = Path(__file__).parent
+    run = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout.strip()

@@ -1,0 +1,33 @@
+"""Configuration of an export; free of torch, so that ``fer-edge export --help`` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_runtime.errors import UsageError
+from edge_runtime.options import option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """Everything that decides a bundle."""
+
+    weights: Path = option(Path("out/distill"), "folder of a finished fer-edge distill run")
+    data: Path | None = option(None, "FER2013 as .csv or .parquet (default: FER_EDGE_DATA)")
+    out: Path = option(
+        Path("out/student"), "folder of the bundle; one that is there is replaced when the new one is whole"
+    )
+    calibration: int = option(512, "Training faces whose ranges the int8 artefacts are calibrated on")
+    seed: int = option(7, "seed of the calibration faces and of the self-test")
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        if self.calibration < 64:  # noqa: PLR2004  (the reason is in the message)
+            expected = "at least 64, or ranges are guesses"
+            raise UsageError(
+                "--calibration is out of range",
+                expected=expected,
+                got=str(self.calibration),
+                next_step="correct the option",
+            )

@@ -1,0 +1,1 @@
+"""The full model: denoising autoencoder, residual CNN, bidirectional LSTM, soft attention."""

@@ -1,0 +1,68 @@
+"""What the denoising autoencoder learns to undo: sensor noise, JPEG compression, illumination gradients."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Luminance quantisation table of the JPEG standard (ITU-T T.81, annex K.1), at quality 50.
+_JPEG_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)  # fmt: skip
+
+
+def sensor_noise(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise of standard deviation ``strength`` (n, 1, 1, 1), in units of the full range."""
+    return faces + strength * torch.randn(faces.shape, generator=generator, device=faces.device)
+
+
+def jpeg(faces: Tensor, coarseness: Tensor) -> Tensor:
+    """Quantise the 8×8 cosine transform of each block, as JPEG does.
+
+    ``coarseness`` (n, 1, 1, 1) of 1 is quality 50, 5 is quality 10.
+    """
+    n, _, height, width = faces.shape
+    k = torch.arange(8, device=faces.device, dtype=faces.dtype)
+    basis = torch.cos(math.pi / 8 * (k[None, :] + 0.5) * k[:, None]) / 2  # DCT-II, rows are frequencies
+    basis[0] /= math.sqrt(2)
+    blocks = faces.reshape(n, height // 8, 8, width // 8, 8).transpose(2, 3) * 255 - 128  # (n, rows, columns, 8, 8)
+    step = torch.tensor(_JPEG_LUMINANCE, device=faces.device, dtype=faces.dtype) * coarseness.unsqueeze(-1)
+    spectrum = torch.round(basis @ blocks @ basis.T / step) * step
+    restored = (basis.T @ spectrum @ basis + 128) / 255
+    return restored.transpose(2, 3).reshape(faces.shape)
+
+
+def illumination(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Multiply by a smooth random field of mean 1 and swing ± ``strength`` (n, 1, 1, 1).
+
+    Light from one side, a shadow.
+    """
+    coarse = torch.rand((len(faces), 1, 3, 3), generator=generator, device=faces.device) * 2 - 1
+    field = F.interpolate(coarse, size=list(faces.shape[2:]), mode="bicubic", align_corners=True)
+    return faces * (1 + strength * field)
+
+
+def corrupt(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Corrupt a random ``share`` of the faces float32 (n, 1, 48, 48) in [0, 1], by all three in random strength.
+
+    The rest stay as they are.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand((len(faces), 1, 1, 1), generator=generator, device=faces.device)
+
+    bad = illumination(faces, uniform(0.0, 0.8), generator)
+    bad = sensor_noise(bad.clamp(0, 1), uniform(0.0, 0.15), generator)
+    # every second face is compressed after the noise, as a camera would
+    bad = torch.where(uniform(0, 1) < 0.5, jpeg(bad.clamp(0, 1), uniform(0.5, 5.0)), bad)  # noqa: PLR2004
+    return torch.where(uniform(0, 1) < share, bad.clamp(0, 1), faces)

@@ -1,0 +1,27 @@
+"""Scores of a torch model on labelled faces: each face once through it, no averaging over views."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edge_runtime.emotions.normalise import normalise
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, faces: NDArray[np.uint8], batch: int = 512) -> NDArray[np.float32]:
+    """Logits float32 (n, 7) of faces uint8 (n, 48, 48), in evaluation mode and single precision.
+
+    On the model's own device.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    logits = [
+        model(torch.from_numpy(normalise(faces[i : i + batch])).to(device)).float().cpu().numpy()
+        for i in range(0, len(faces), batch)
+    ]
+    model.train(was_training)
+    return np.concatenate(logits)

@@ -1,0 +1,142 @@
+"""The full model of the paper: clean the face, read it, run over its positions, weigh them, name the emotion.
+
+Layer sizes are not published; ``ModelConfig`` holds ours. Shapes beside the lines are for the defaults and a batch of
+n.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.emotions.normalise import MEAN, STD
+from train.config import ModelConfig
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder that rebuild a clean face from a corrupted one; both float (n, 1, 48, 48) in [0, 1].
+
+    It predicts the difference to its input, so an untouched face costs it nothing to keep. Work is done at half
+    resolution and below (the 48×48 picture is folded to 24×24×4), which makes it cheap beside the backbone.
+    """
+
+    def __init__(self, width: int) -> None:
+        """Build it with ``width`` channels at 24×24 and twice as many at 12×12."""
+        super().__init__()
+        self.encode = _conv_unit(4, width)
+        self.deepen = nn.Sequential(
+            _conv_unit(width, 2 * width, stride=2), _conv_unit(2 * width, 2 * width), _conv_unit(2 * width, 4 * width)
+        )
+        self.decode = _conv_unit(2 * width, width)
+        self.difference = nn.Conv2d(width, 4, 3, padding=1)
+        nn.init.zeros_(self.difference.weight)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Restore faces (n, 1, 48, 48) in [0, 1]."""
+        fine = self.encode(F.pixel_unshuffle(faces, 2))  # (n, 32, 24, 24)
+        coarse = F.pixel_shuffle(self.deepen(fine), 2)  # (n, 128, 12, 12) -> (n, 32, 24, 24)
+        joined = self.decode(torch.cat([fine, coarse], dim=1))
+        return (faces + F.pixel_shuffle(self.difference(joined), 2)).clamp(0, 1)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with a shortcut around them (He et al.
+
+    2016); the shortcut is 1×1 where the shape changes.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        """Build a block that halves the map when ``stride`` is 2."""
+        super().__init__()
+        self.first = _conv_unit(channels_in, channels_out, stride=stride)
+        self.second = _conv_unit(channels_out, channels_out, relu=False)
+        same = stride == 1 and channels_in == channels_out
+        self.shortcut = (
+            nn.Identity() if same else _conv_unit(channels_in, channels_out, kernel=1, stride=stride, relu=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels_in, h, w) to (n, channels_out, h / stride, w / stride)."""
+        return F.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+class Backbone(nn.Sequential):
+    """5×5 stem with stride 2, then stages of residual blocks, each but the first halving the map.
+
+    (n, 1, 48, 48) -> (n, 256, 3, 3).
+    """
+
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+        """Build one stage for each width."""
+        layers: list[nn.Module] = [_conv_unit(1, widths[0], kernel=5, stride=2)]  # (n, 32, 24, 24)
+        channels = widths[0]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for block in range(count):
+                layers.append(ResidualBlock(channels, width, stride=2 if stage and not block else 1))
+                channels = width
+        super().__init__(*layers)
+
+
+class SoftAttention(nn.Module):
+    """Additive attention (Bahdanau et al.
+
+    2015) over positions: (n, positions, features) -> one context vector (n, features).
+    """
+
+    def __init__(self, features: int) -> None:
+        """Build the two-layer scorer."""
+        super().__init__()
+        self.hidden = nn.Linear(features, features // 2)
+        self.score = nn.Linear(features // 2, 1, bias=False)
+
+    def weights(self, states: Tensor) -> Tensor:
+        """Importance of each position, (n, positions), positive, summing to 1."""
+        scores: Tensor = self.score(torch.tanh(self.hidden(states)))
+        return torch.softmax(scores.squeeze(-1), dim=-1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Sum the states by their importance."""
+        return (self.weights(states).unsqueeze(1) @ states).squeeze(1)
+
+
+class FullModel(nn.Module):
+    """Normalised faces (n, 1, 48, 48) to logits (n, 7)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the four parts."""
+        super().__init__()
+        self.autoencoder = Autoencoder(config.autoencoder_width)
+        self.backbone = Backbone(config.widths, config.blocks)
+        self.context = nn.LSTM(config.widths[-1], config.lstm_hidden, batch_first=True, bidirectional=True)
+        self.attention = SoftAttention(2 * config.lstm_hidden)
+        self.classify = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(2 * config.lstm_hidden, len(EMOTIONS)))
+
+    def restore(self, faces: Tensor) -> Tensor:
+        """Clean normalised faces; the autoencoder itself works, and answers, in [0, 1]."""
+        restored: Tensor = self.autoencoder(faces * STD + MEAN)
+        return restored
+
+    def read(self, restored: Tensor) -> Tensor:
+        """Logits (n, 7) of restored faces in [0, 1]."""
+        features = self.backbone((restored - MEAN) / STD)  # (n, 256, 3, 3)
+        sequence = features.flatten(2).transpose(1, 2)  # (n, 9, 256): positions, row by row
+        states, _ = self.context(sequence)  # (n, 9, 256): 128 forward, 128 backward
+        logits: Tensor = self.classify(self.attention(states))
+        return logits
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Logits (n, 7) of normalised faces (n, 1, 48, 48)."""
+        return self.read(self.restore(faces))
+
+
+def _conv_unit(
+    channels_in: int, channels_out: int, *, kernel: int = 3, stride: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """Convolution, batch norm and, unless told otherwise, ReLU."""
+    convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+    unit = nn.Sequential(convolution, nn.BatchNorm2d(channels_out))
+    if relu:
+        unit.append(nn.ReLU(inplace=True))
+    return unit
