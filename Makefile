@@ -10,8 +10,8 @@ TEST = .venv/test/bin
 .PHONY: run test lint types contracts tests clean
 
 run: .venv/run/ready
-	$(RUN)/fer-edge run --source "synthetic:$(PICTURE)" --sink video:out/demo.webm jsonl:out/demo.jsonl
-	@echo "annotated video: out/demo.webm · one JSON object a frame: out/demo.jsonl"
+	$(RUN)/fer-edge run --source "synthetic:$(PICTURE)" --sink video:out/demo.mp4 jsonl:out/demo.jsonl
+	@echo "annotated video: out/demo.mp4 · one JSON object a frame: out/demo.jsonl"
 
 test: lint types contracts tests
 

@@ -17,7 +17,7 @@ from edge_runtime.emotions.backends.null import NullBackend
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import NotInstalledError, SourceError
-from edge_runtime.faces.align import align
+from edge_runtime.faces.align import align, alignable
 from edge_runtime.faces.detectors import Detector
 from edge_runtime.recogniser import STAGES, Recogniser
 from edge_runtime.results import Frame
@@ -88,7 +88,13 @@ def read_clip(address: str) -> list[Frame]:
 
 def crops_of(clip: list[Frame], detector: Detector, margin: float) -> NDArray[np.uint8]:
     """Cut all faces uint8 (n, 48, 48) out of the clip; raise ``SourceError`` when there is none."""
-    crops = [align(frame.image, detector.detect(frame.image).landmarks, margin) for frame in clip]
+    import cv2
+
+    crops = []
+    for frame in clip:
+        landmarks = detector.detect(frame.image).landmarks
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+        crops.append(align(grey, landmarks[alignable(landmarks)], margin))
     faces = np.concatenate(crops)
     if not len(faces):
         raise SourceError(

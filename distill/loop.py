@@ -15,7 +15,7 @@ from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
-from train.checkpoint import load_meta, load_weights
+from train.checkpoint import load_shape, load_weights
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
@@ -49,7 +49,7 @@ class DistillObjective:
 
 def load_teacher(folder: Path, device: str) -> FullModel:
     """Build the full model that a finished ``fer-edge train`` run left in ``folder``, in evaluation mode."""
-    model = FullModel(from_plain(ModelConfig, load_meta(folder)["config"]["model"]))
+    model = FullModel(from_plain(ModelConfig, load_shape(folder, "model")))
     load_weights(folder, model)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device).eval()

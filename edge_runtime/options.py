@@ -70,10 +70,9 @@ def to_plain(options: Any) -> Any:  # noqa: ANN401  (any dataclass, or what one 
 def from_plain(options_class: type[T], plain: dict[str, Any]) -> T:
     """Build options from what ``to_plain`` made of them; raise ``UsageError`` when the keys are not theirs."""
     try:
-        return options_class(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-        )
-    except TypeError as error:
+        hints = typing.get_type_hints(options_class)
+        return options_class(**{name: _from_plain(hints.get(name), value) for name, value in plain.items()})
+    except (TypeError, AttributeError) as error:
         expected = ", ".join(field.name for field in dataclasses.fields(options_class))  # type: ignore[arg-type]
         step = "use files of this version of fer-edge"
         what = f"{options_class.__name__} in a saved configuration"
@@ -95,6 +94,15 @@ def data_path(given: Path | None) -> Path:
         got="neither",
         next_step="name FER2013 as .csv or .parquet",
     )
+
+
+def _from_plain(hint: Any, value: Any) -> Any:  # noqa: ANN401  (type hints have no common type)
+    kind, many = _unwrap(hint)
+    if many:
+        return tuple(_from_plain(kind, item) for item in value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return from_plain(kind, value)
+    return Path(value) if kind is Path and value is not None else value
 
 
 def _options(options_class: type) -> list[dataclasses.Field[Any]]:

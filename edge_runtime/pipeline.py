@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal
 
 from tqdm import tqdm
 
-from edge_runtime.emotions.contract import Engine, Precision
+from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.faces.detectors import DetectorName
 from edge_runtime.options import option
 from edge_runtime.recogniser import Recogniser
@@ -28,9 +27,12 @@ class RunOptions:
     """Options of ``fer-edge run``."""
 
     source: str = option("0", "camera index, video file, picture, or synthetic:PICTURE for a clip made from it")
-    sink: tuple[str, ...] = option(("none",), "any of video:FILE.webm, jsonl:FILE, jsonl:- and none")
+    sink: tuple[str, ...] = option(
+        ("none",),
+        "any of video:FILE.mp4 (or .webm, which browsers play, at 30 times the cost), jsonl:FILE, jsonl:- and none",
+    )
     bundle: str = option("student", "name of a shipped bundle, or a bundle's folder")
-    engine: Engine | Literal["auto"] = option("auto", "inference engine; auto takes the first one installed")
+    engine: EngineChoice = option("auto", "inference engine; auto takes the first one installed")
     precision: Precision = option("int8", "precision of the artefact")
     threads: int = option(1, "CPU threads of detection and inference")
     detector: DetectorName = option("auto", "face detector; auto takes YuNet when FER_EDGE_YUNET names its file")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.emotions.classifier import EmotionClassifier
-from edge_runtime.emotions.contract import Engine, Precision
+from edge_runtime.emotions.contract import EngineChoice, Precision
+from edge_runtime.faces.align import align, alignable
 from edge_runtime.faces.detectors import Detector, DetectorName, open_detector
 from edge_runtime.faces.track import Tracker
 from edge_runtime.results import Face, Frame, FrameResult
@@ -30,7 +31,7 @@ class Recogniser:
         cls,
         bundle: str | Path = "student",
         *,
-        engine: Engine | Literal["auto"] = "auto",
+        engine: EngineChoice = "auto",
         precision: Precision = "int8",
         threads: int = 1,
         detector: DetectorName = "auto",
@@ -49,14 +50,15 @@ class Recogniser:
 
     def process(self, frame: Frame) -> FrameResult:
         """Return the faces of ``frame`` from left to right, and the milliseconds of each stage."""
-        from edge_runtime.faces.align import align, alignable, grey
+        import cv2
 
         started = time.perf_counter_ns()
         found = self.detector.detect(frame.image)
         detected = time.perf_counter_ns()
         found = found.select(alignable(found.landmarks))
         found = found.select(np.argsort(found.boxes_xyxy[:, 0], kind="stable"))
-        crops = align(grey(frame.image), found.landmarks, self.classifier.card.input.crop.margin)
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+        crops = align(grey, found.landmarks, self.classifier.card.input.crop.margin)
         aligned = time.perf_counter_ns()
         probabilities = self.classifier.probabilities(crops)
         classified = time.perf_counter_ns()

@@ -57,14 +57,6 @@ class Detections:
         """Return the faces that a mask (n,) keeps, or those of an index array in its order."""
         return Detections(boxes_xyxy=self.boxes_xyxy[index], scores=self.scores[index], landmarks=self.landmarks[index])
 
-    def scaled(self, factor: float) -> Detections:
-        """Return the same faces in a picture that is ``factor`` times as large."""
-        return Detections(
-            boxes_xyxy=self.boxes_xyxy * np.float32(factor),
-            scores=self.scores,
-            landmarks=self.landmarks * np.float32(factor),
-        )
-
 
 NO_DETECTIONS = Detections(
     boxes_xyxy=np.empty((0, 4), np.float32), scores=np.empty(0, np.float32), landmarks=np.empty((0, 5, 2), np.float32)

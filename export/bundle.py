@@ -44,7 +44,7 @@ from edge_runtime.scoring.metrics import score, softmax
 from export import parity, to_onnx, to_openvino, to_tflite
 from export.calibrate import calibration_faces, fit_temperature
 from export.config import ExportConfig
-from train.checkpoint import load_meta, load_weights
+from train.checkpoint import load_shape, load_weights
 from train.evaluate import predict
 
 READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
@@ -60,7 +60,7 @@ def export(config: ExportConfig) -> None:
     logging.getLogger("nncf").setLevel(logging.ERROR)
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
-    model = Student(from_plain(StudentConfig, load_meta(config.weights)["config"]["student"]))
+    model = Student(from_plain(StudentConfig, load_shape(config.weights, "student")))
     load_weights(config.weights, model)
     calibration = normalise(calibration_faces(training, config.calibration, config.seed))
     provenance = Provenance(

@@ -19,9 +19,11 @@ def to_fp(onnx_fp32: bytes, *, half: bool) -> tuple[bytes, bytes]:
 def to_int8(onnx_fp32: bytes, calibration: NDArray[np.float32]) -> tuple[bytes, bytes]:
     """Quantise statically over the whole range seen in ``calibration`` (n, 1, 48, 48); return .xml and .bin.
 
-    NNCF's default aggregates by mean and clips; plain minima and maxima cut the largest error several times.
+    NNCF's defaults aggregate by mean, which clips, and then correct biases layer by layer, which on networks this small
+    moves the logits twelve times as far from the float model's as rounding does; plain minima and maxima do neither.
     """
     parameters = nncf.AdvancedQuantizationParameters(
+        disable_bias_correction=True,
         activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX,
     )
     faces = nncf.Dataset([face[None] for face in calibration])

@@ -47,15 +47,54 @@ def group_picture() -> Path:
 
 @pytest.fixture(scope="session")
 def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write seeded pictures as FER2013's CSV: every emotion 24 times in Training, 4 times in each other split."""
+    """Write seeded pictures as FER2013's CSV: every emotion 24 times in Training, 12 times in each other split.
+
+    An emotion is a number of dark and light bands, which mirroring, shifting and relighting leave as it is.
+    """
     path = tmp_path_factory.mktemp("data") / "fer2013.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("emotion", "pixels", "Usage"))
         for number, split in enumerate(OFFICIAL_COUNTS):
-            count = 7 * (24 if split == "Training" else 4)
+            count = 7 * (24 if split == "Training" else 12)
             for index, image in enumerate(selftest.faces(number, count)):
-                # a darker picture for a higher label, so that there is something to learn
-                pixels = np.clip(image.astype(int) - 16 * (index % 7), 0, 255)
+                bands = 96 * np.sin(2 * np.pi * (index % 7) * np.arange(48)[:, None] / 48)
+                pixels = (128 + (image - 128.0) / 4 + bands).clip(0, 255).astype(int)
                 writer.writerow((index % 7, " ".join(map(str, pixels.ravel())), split))
     return path
+
+
+@pytest.fixture(scope="session")
+def toy_teacher(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a full model of a few thousand weights on the small data; return its folder."""
+    from train.config import ModelConfig, TrainConfig
+    from train.loop import train
+
+    shape = ModelConfig(widths=(8, 8, 16), blocks=(1, 1, 1), lstm_hidden=8, autoencoder_width=8)
+    out = tmp_path_factory.mktemp("teacher")
+    train(TrainConfig(data=small_csv, out=out, epochs=6, batch=24, precision="fp32", ema_decay=0.5, model=shape))
+    return out
+
+
+@pytest.fixture(scope="session")
+def toy_student(small_csv: Path, toy_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Distil a student of a few thousand weights from the toy teacher; return its folder."""
+    from distill.config import DistillConfig, StudentConfig
+    from distill.loop import distill
+
+    out = tmp_path_factory.mktemp("student")
+    options = {"batch": 24, "precision": "fp32", "ema_decay": 0.5, "views": 2, "label_weight": 0.8, "learning_rate": 1e-2}
+    shape = StudentConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1))
+    distill(DistillConfig(data=small_csv, out=out, teachers=(toy_teacher,), epochs=30, student=shape, **options))
+    return out
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(small_csv: Path, toy_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Export the toy student to all nine artefacts by the real export; return the bundle."""
+    from export.bundle import export
+    from export.config import ExportConfig
+
+    out = tmp_path_factory.mktemp("export") / "toy"
+    export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
+    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
     """Read a checkpoint; raise ``DataError`` when it is truncated or not one."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         step = "delete it to start the run anew"
         raise DataError(
             f"{path} cannot be resumed from", expected="a whole checkpoint", got=str(error), next_step=step
@@ -65,9 +66,24 @@ def load_meta(folder: Path) -> dict[str, Any]:
     path = folder / "weights.json"
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         step = "name the --out folder of a finished run"
         raise DataError(
             f"{path} cannot be read", expected="what the weights are, as JSON", got=str(error), next_step=step
         ) from error
     return meta
+
+
+def load_shape(folder: Path, part: str) -> dict[str, Any]:
+    """Return ``config.<part>`` of ``weights.json``: the shape of the network that the run trained.
+
+    Raise ``DataError`` when the run trained another kind of network.
+    """
+    try:
+        shape: dict[str, Any] = load_meta(folder)["config"][part]
+    except (KeyError, TypeError) as error:
+        step = "name a fer-edge train run as a teacher, a fer-edge distill run for the export"
+        raise DataError(
+            f"{folder} holds other weights", expected=f"config.{part} in weights.json", got="none", next_step=step
+        ) from error
+    return shape

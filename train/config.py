@@ -20,7 +20,7 @@ class ModelConfig:
     widths: tuple[int, ...] = (32, 64, 128, 256)
     blocks: tuple[int, ...] = (2, 2, 2, 2)
     lstm_hidden: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.2
     autoencoder_width: int = 32
 
 
@@ -35,12 +35,12 @@ class FitConfig:
     device: Literal["cpu", "cuda"] = option("cpu", "where to train")
     precision: Literal["bf16", "fp32"] = option("bf16", "arithmetic of the forward and backward pass")
     epochs: int = option(40, "passes over the Training split")
-    batch: int = option(128, "faces per step")
+    batch: int = option(64, "faces per step")
     learning_rate: float = option(
         1e-3, "peak of Adam's learning rate: after a warm-up of one epoch it falls as a cosine to zero"
     )
     weight_decay: float = option(0.05, "decoupled weight decay (AdamW) of matrices and kernels")
-    ema_decay: float = option(0.998, "decay per step of the averaged weights, which are the ones evaluated and kept")
+    ema_decay: float = option(0.999, "decay per step of the averaged weights, which are the ones evaluated and kept")
     seed: int = option(0, "seed of weights, order, views and corruptions")
     threads: int = option(0, "CPU threads (0: as torch chooses)")
 
@@ -66,9 +66,9 @@ class FitConfig:
 class TrainConfig(FitConfig):
     """Training of the full model on the labels."""
 
-    class_weight_power: float = option(0.5, "class weights are frequency^-power: 1 is inverse frequency, 0 is none")
+    class_weight_power: float = option(0.25, "class weights are frequency^-power: 1 is inverse frequency, 0 is none")
     label_smoothing: float = option(0.1, "share of the target spread over all seven emotions")
-    corrupt_share: float = option(0.5, "share of the faces that are corrupted for the autoencoder to clean")
+    corrupt_share: float = option(0.25, "share of the faces that are corrupted for the autoencoder to clean")
     restore_weight: float = option(2.0, "weight of the autoencoder's squared error beside the cross entropy")
     model: ModelConfig = field(default_factory=ModelConfig)
 

@@ -61,8 +61,8 @@ def corrupt(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand((len(faces), 1, 1, 1), generator=generator, device=faces.device)
 
-    bad = illumination(faces, uniform(0.0, 0.8), generator)
-    bad = sensor_noise(bad.clamp(0, 1), uniform(0.0, 0.15), generator)
+    bad = illumination(faces, uniform(0.0, 0.6), generator)
+    bad = sensor_noise(bad.clamp(0, 1), uniform(0.0, 0.1), generator)
     # every second face is compressed after the noise, as a camera would
     bad = torch.where(uniform(0, 1) < 0.5, jpeg(bad.clamp(0, 1), uniform(0.5, 5.0)), bad)  # noqa: PLR2004
     return torch.where(uniform(0, 1) < share, bad.clamp(0, 1), faces)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import ENGINES, Backend, installed_engines, open_backend
-from edge_runtime.emotions.contract import Artefact, Engine, ModelCard, Precision, read_card, read_files
+from edge_runtime.emotions.contract import (
+    CARD_NAME,
+    Artefact,
+    EngineChoice,
+    ModelCard,
+    Precision,
+    read_card,
+    read_files,
+)
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import normalise
 from edge_runtime.errors import BundleError, NotInstalledError
@@ -31,7 +39,7 @@ class EmotionClassifier:
         cls,
         bundle: str | Path = "student",
         *,
-        engine: Engine | Literal["auto"] = "auto",
+        engine: EngineChoice = "auto",
         precision: Precision = "int8",
         threads: int = 1,
     ) -> EmotionClassifier:
@@ -78,10 +86,11 @@ class EmotionClassifier:
 def bundle_folder(bundle: str | Path) -> Path:
     """Return the folder of a shipped bundle's name, or the given path itself."""
     shipped = SHIPPED / bundle
-    return shipped if Path(bundle).name == str(bundle) and shipped.is_dir() else Path(bundle)
+    has_card = os.path.isfile(shipped / CARD_NAME)  # noqa: PTH113  (Path.is_file raises when a name is too long)
+    return shipped if Path(bundle).name == str(bundle) and has_card else Path(bundle)
 
 
-def choose(card: ModelCard, engine: Engine | Literal["auto"], precision: Precision) -> Artefact:
+def choose(card: ModelCard, engine: EngineChoice, precision: Precision) -> Artefact:
     """Return the card's artefact of the asked engine and precision.
 
     ``auto`` takes the first installed engine that has one.

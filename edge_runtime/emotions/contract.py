@@ -21,6 +21,7 @@ from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.errors import BundleError
 
 Engine = Literal["onnx", "openvino", "tflite"]
+EngineChoice = Literal["auto", "onnx", "openvino", "tflite"]
 Precision = Literal["fp32", "fp16", "int8"]
 SCHEMA = 1
 CARD_NAME = "model.json"
@@ -140,7 +141,7 @@ class ModelCard:
             "more than 0",
             (self.input.std, self.temperature),
         )
-        _require(self.input.crop.margin >= 0, "crop margin", "0 or more", self.input.crop.margin)
+        _require(0 <= self.input.crop.margin <= 1, "crop margin", "0 to 1", self.input.crop.margin)
         kinds = [(artefact.engine, artefact.precision) for artefact in self.artefacts]
         _require(len(kinds) == len(set(kinds)) > 0, "artefacts", "at least one, each engine and precision once", kinds)
         for artefact in self.artefacts:
@@ -154,9 +155,13 @@ class ModelCard:
                 len(test.logits) == test.n > 0
                 and all(len(row) == len(EMOTIONS) for row in test.logits)
                 and test.tolerance > 0
+                and 0 <= test.seed < 2**32  # what numpy's RandomState takes
             )
             _require(
-                right, f"self-test of {artefact}", f"n > 0 rows of {len(EMOTIONS)} logits and a tolerance above 0", test
+                right,
+                f"self-test of {artefact}",
+                f"n > 0 rows of {len(EMOTIONS)} logits, a tolerance above 0 and a seed of 32 bits",
+                test,
             )
 
 
@@ -183,6 +188,8 @@ def read_card(bundle: Path) -> ModelCard:
         raise BundleError(
             f"{path}: {error.what}", expected=error.expected, got=error.got, next_step=error.next_step
         ) from error
+    except RecursionError as error:  # lists that json can just read may be too deep to be shown
+        _refuse(str(path), "JSON of a few levels", error)
 
 
 def write_card(bundle: Path, card: ModelCard) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -27,19 +28,15 @@ class PartialFile:
 
     def __init__(self, path: Path) -> None:
         """Prepare the folder; raise ``UsageError`` when it cannot be written to."""
-        # the suffix stays last: OpenCV chooses the container by it
-        self.path, self.partial = path, path.with_name(f"{path.stem}.partial{path.suffix}")
+        if os.path.isdir(path):  # noqa: PTH112  (Path.is_dir raises when a name is too long)
+            raise _unwritable(path, "a folder of that name")
         try:
+            # the suffix stays last: OpenCV chooses the container by it
+            self.path, self.partial = path, path.with_name(f"{path.stem}.partial{path.suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             self.partial.touch()
-        except OSError as error:
-            got = error.strerror or str(error)
-            raise UsageError(
-                f"{path} cannot be written",
-                expected="a folder to write to",
-                got=got,
-                next_step="name another file with --sink",
-            ) from error
+        except (OSError, ValueError) as error:  # ValueError: no name that a file can have
+            raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from error
 
     def keep(self) -> None:
         """Put the file in its place."""
@@ -48,3 +45,8 @@ class PartialFile:
     def remove(self) -> None:
         """Leave nothing behind."""
         self.partial.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, got: str) -> UsageError:
+    step = "name another file with --sink"
+    return UsageError(f"{path} cannot be written", expected="a file in a folder to write to", got=got, next_step=step)

@@ -11,9 +11,9 @@ from edge_runtime.results import FrameResult
 from edge_runtime.sinks.base import PartialFile
 from edge_runtime.sinks.draw import annotate
 
-# what OpenCV's wheels can write: browsers play VP9 in WebM; MP4 holds MPEG-4 part 2, which most players but no
-# browser show
-CODECS = {".webm": "VP90", ".mp4": "mp4v"}
+# What OpenCV's wheels can write. MPEG-4 part 2 costs 1.6 ms a frame at 640×480 and plays everywhere but in browsers;
+# VP8, which they play, costs 46 ms, and VP9 would cost 145.
+CODECS = {".webm": "VP80", ".mp4": "mp4v"}
 
 
 class VideoSink:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from edge_runtime.errors import SourceError
 from edge_runtime.sources.base import Source
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+_MAX_DIGITS = 9  # OpenCV takes a camera index as a C int
 
 
 def open_source(address: str) -> Source:
@@ -18,7 +21,7 @@ def open_source(address: str) -> Source:
     """
     kind, _, rest = address.partition(":")
     index = rest if kind == "webcam" else address
-    if index.isascii() and index.isdigit():
+    if index.isascii() and index.isdigit() and len(index) <= _MAX_DIGITS:
         from edge_runtime.sources.opencv import CameraSource
 
         return CameraSource(int(index))
@@ -34,9 +37,10 @@ def open_source(address: str) -> Source:
 
         return PanSource(Path(rest))
     path = Path(address)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises when a name is too long)
         step = "name a camera index, a video file, a picture or synthetic:PICTURE with --source"
-        raise SourceError("source", expected="a file or a camera index", got=repr(address), next_step=step)
+        shown = re.sub("//.*@", "//…@", address)  # credentials never reach a log
+        raise SourceError("source", expected="a file or a camera index", got=repr(shown), next_step=step)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         from edge_runtime.sources.images import PictureSource
 

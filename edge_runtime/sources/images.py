@@ -20,11 +20,17 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """Read a picture as uint8 (h, w, 3) BGR, turned as its EXIF data says; raise ``SourceError`` when it is not one."""
     try:
         encoded = np.fromfile(path, np.uint8)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name that a file can have
         raise SourceError(
-            f"{path}", expected="a picture", got=error.strerror or str(error), next_step="correct --source"
+            f"{path}",
+            expected="a picture",
+            got=getattr(error, "strerror", None) or str(error),
+            next_step="correct --source",
         ) from error
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+    try:
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+    except cv2.error:  # a header of impossible size
+        image = None
     if image is None:
         raise SourceError(
             f"{path}",

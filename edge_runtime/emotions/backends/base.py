@@ -57,7 +57,8 @@ def installed_engines() -> tuple[Engine, ...]:
 def open_backend(engine: Engine, contents: list[bytes], threads: int) -> Backend:
     """Load a network from the bytes of its files (main file first) into ``engine``, on ``threads`` CPU threads.
 
-    Raises ``NotInstalledError`` when the engine's package is absent; any other import error is passed on as it is.
+    Raises ``NotInstalledError`` when the engine's package is absent (any other import error is passed on as it is), and
+    ``RuntimeError`` or ``ValueError`` when the engine cannot load the network.
     """
     entry = ENGINES[engine]
     try:

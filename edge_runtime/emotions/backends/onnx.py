@@ -5,6 +5,17 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+# what a file that is no network, or none for this version, raises; the classes share no base but Exception
+_REFUSALS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
 
 
 class OnnxBackend:
@@ -33,5 +44,8 @@ class OnnxBackend:
 
 
 def open_network(contents: list[bytes], threads: int) -> OnnxBackend:
-    """Load the one file of an ONNX artefact."""
-    return OnnxBackend(contents[0], threads)
+    """Load the one file of an ONNX artefact; raise ``RuntimeError`` when it is none that this version can run."""
+    try:
+        return OnnxBackend(contents[0], threads)
+    except _REFUSALS as error:
+        raise RuntimeError(str(error)) from error

@@ -1,0 +1,190 @@
+"""The export: nine artefacts that are the torch model, or are not written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from distill.config import StudentConfig
+from distill.student import Student
+from edge_runtime.emotions import selftest
+from edge_runtime.emotions.classifier import EmotionClassifier
+from edge_runtime.emotions.contract import Parity, Precision, read_card
+from edge_runtime.emotions.normalise import normalise
+from edge_runtime.errors import BundleError, DataError, RegressionError
+from edge_runtime.options import from_plain
+from edge_runtime.scoring.datasets import read_faces
+from edge_runtime.scoring.metrics import softmax
+from export import bundle as exporting
+from export import parity, to_tflite
+from export.bundle import export
+from export.calibrate import calibration_faces, fit_temperature
+from export.config import ExportConfig
+from train.checkpoint import load_meta, load_weights
+
+NINE = [(engine, precision) for engine in ("onnx", "openvino", "tflite") for precision in ("fp32", "fp16", "int8")]
+
+
+@pytest.fixture(scope="module")
+def student(toy_student: Path) -> Student:
+    """Load the toy student in torch."""
+    model = Student(from_plain(StudentConfig, load_meta(toy_student)["config"]["student"]))
+    load_weights(toy_student, model)
+    return model.eval()
+
+
+def test_bundle_holds_all_nine_artefacts(toy_bundle: Path) -> None:
+    """Every engine at every precision is in the bundle, and nothing was left out."""
+    card = read_card(toy_bundle)
+    assert [(artefact.engine, artefact.precision) for artefact in card.artefacts] == NINE
+    assert card.provenance.omitted == {}
+    named = {name for artefact in card.artefacts for name in artefact.files}
+    assert {path.name for path in toy_bundle.iterdir()} == named | {"model.json"}
+
+
+@pytest.mark.parametrize(("engine", "precision"), NINE)
+@pytest.mark.parametrize("n", [1, 3, 8, 17])
+def test_every_artefact_equals_torch_at_every_batch(
+    toy_bundle: Path, student: Student, small_csv: Path, engine: str, precision: str, n: int
+) -> None:
+    """An artefact's logits are the torch model's, whatever the number of faces."""
+    faces = read_faces(small_csv, "PublicTest").images[:n]
+    with torch.inference_mode():
+        expected = student(torch.from_numpy(normalise(faces))).numpy()
+    classifier = EmotionClassifier.load(toy_bundle, engine=engine, precision=precision)
+    tolerance = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.15 * np.abs(expected).max()}[precision]
+    assert np.abs(classifier.logits(faces) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize(("engine", "precision"), NINE)
+def test_a_face_has_the_same_logits_in_any_batch(toy_bundle: Path, engine: str, precision: str) -> None:
+    """Batching changes nothing: nine faces together are the nine faces one by one."""
+    classifier = EmotionClassifier.load(toy_bundle, engine=engine, precision=precision)
+    faces = selftest.faces(4, 9)
+    alone = np.concatenate([classifier.logits(face[None]) for face in faces])
+    assert np.abs(classifier.logits(faces) - alone).max() < 1e-4
+
+
+def test_an_artefact_that_disagrees_is_left_out_and_named(
+    toy_student: Path, small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong conversion is not written, the others are, the reason is in the provenance and the command fails."""
+    right = to_tflite.to_int8
+
+    def clipping(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
+        return right(fp32, calibration * np.float32(0.05))
+
+    monkeypatch.setattr(to_tflite, "to_int8", clipping)
+    out = tmp_path / "bundle"
+    with pytest.raises(RegressionError, match="tflite int8"):
+        export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
+    card = read_card(out)
+    assert len(card.artefacts) == 8
+    assert "tflite int8" in card.provenance.omitted
+    assert not (out / "student-int8.tflite").exists()
+
+
+def test_an_export_that_fails_leaves_the_old_bundle_untouched(
+    toy_student: Path, small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk in mid-export ends with its error, and the bundle from before is still whole."""
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "model.json").write_text("the old one")
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "write_card", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
+    assert (out / "model.json").read_text() == "the old one"
+
+
+def test_a_changed_byte_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
+    """A model file with one changed byte does not load."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, copy)
+    content = bytearray((copy / "student-int8.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "student-int8.tflite").write_bytes(content)
+    with pytest.raises(BundleError, match="sha256 of"):
+        EmotionClassifier.load(copy, engine="tflite")
+
+
+def test_an_artefact_that_computes_something_else_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
+    """An artefact whose logits are not the model card's fails its self-test, though every sha256 is right."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, copy)
+    raw = json.loads((copy / "model.json").read_text())
+    for artefact in raw["artefacts"]:
+        artefact["selftest"]["logits"][2][5] += 1
+    (copy / "model.json").write_text(json.dumps(raw))
+    for engine, precision in NINE:
+        with pytest.raises(BundleError, match="self-test of"):
+            EmotionClassifier.load(copy, engine=engine, precision=precision)
+
+
+def test_garbage_with_the_right_sha256_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
+    """Bytes that no engine can load end in one clear error, in every engine."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, copy)
+    raw = json.loads((copy / "model.json").read_text())
+    for artefact in raw["artefacts"]:
+        for name in artefact["files"]:
+            (copy / name).write_bytes(b"not a network")
+            artefact["files"][name] = hashlib.sha256(b"not a network").hexdigest()
+    (copy / "model.json").write_text(json.dumps(raw))
+    for engine, precision in NINE:
+        with pytest.raises(BundleError, match="a network that the engine loads"):
+            EmotionClassifier.load(copy, engine=engine, precision=precision)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "difference", "precision", "passes"),
+    [
+        (1.0, 0.0, "fp32", True),
+        (0.98, 1.0, "int8", True),
+        (0.979, 0.0, "int8", False),
+        (1.0, 1e-2, "fp32", False),
+        (1.0, 1e-2, "fp16", True),
+        (float("nan"), 0.0, "fp32", False),
+        (1.0, float("nan"), "fp32", False),
+    ],
+)
+def test_parity_gate(agreement: float, difference: float, precision: Precision, *, passes: bool) -> None:
+    """The gate opens at 98 % agreement and the precision's largest difference, and never for a NaN."""
+    measured = Parity(max_abs_diff=difference, top1_agreement=agreement, n=100)
+    assert (parity.objection(measured, precision) is None) == passes
+
+
+def test_calibration_faces_are_balanced_and_seeded(small_csv: Path) -> None:
+    """Every emotion is there as often as the others, and the same seed draws the same faces."""
+    faces = read_faces(small_csv, "Training")
+    drawn = calibration_faces(faces, 70, seed=1)
+    assert np.array_equal(drawn, calibration_faces(faces, 70, seed=1))
+    assert not np.array_equal(drawn, calibration_faces(faces, 70, seed=2))
+    labels = [int(faces.labels[(faces.images == face).all(axis=(1, 2))][0]) for face in drawn]
+    assert np.bincount(labels).tolist() == [10] * 7
+
+
+def test_calibration_on_too_few_faces_is_refused(small_csv: Path) -> None:
+    """An emotion with too few faces is named."""
+    with pytest.raises(DataError, match="calibration faces of 'angry'"):
+        calibration_faces(read_faces(small_csv, "PublicTest"), 128, seed=1)
+
+
+def test_temperature_is_found() -> None:
+    """Logits that were sharpened by a known factor give it back."""
+    random = np.random.default_rng(5)
+    logits = random.normal(size=(20_000, 7)).astype(np.float32)
+    cumulative = softmax(logits.copy()).cumsum(axis=1)
+    labels = (random.random((20_000, 1)) > cumulative).sum(axis=1).clip(max=6)
+    assert fit_temperature(labels, logits * 2.5) == pytest.approx(2.5, rel=0.05)
