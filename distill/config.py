@@ -31,7 +31,7 @@ class DistillConfig(FitConfig):
     out: Path = option(
         Path("out/distill"), "folder for checkpoint, log and weights; a run whose checkpoint lies there goes on"
     )
-    epochs: int = option(60, "passes over the Training split")
+    epochs: int = option(45, "passes over the Training split")
     learning_rate: float = option(
         2e-3, "peak of Adam's learning rate: after a warm-up of one epoch it falls as a cosine to zero"
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib.metadata
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,9 +86,20 @@ def toy_student(small_csv: Path, toy_teacher: Path, tmp_path_factory: pytest.Tem
     from distill.loop import distill
 
     out = tmp_path_factory.mktemp("student")
-    options = {"batch": 24, "precision": "fp32", "ema_decay": 0.5, "views": 2, "label_weight": 0.8, "learning_rate": 1e-2}
-    shape = StudentConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1))
-    distill(DistillConfig(data=small_csv, out=out, teachers=(toy_teacher,), epochs=30, student=shape, **options))
+    config = DistillConfig(
+        data=small_csv,
+        out=out,
+        teachers=(toy_teacher,),
+        epochs=30,
+        batch=24,
+        precision="fp32",
+        learning_rate=1e-2,
+        ema_decay=0.5,
+        views=2,
+        label_weight=0.8,
+        student=StudentConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1)),
+    )
+    distill(config)
     return out
 
 
@@ -98,3 +112,48 @@ def toy_bundle(small_csv: Path, toy_student: Path, tmp_path_factory: pytest.Temp
     out = tmp_path_factory.mktemp("export") / "toy"
     export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
     return out
+
+
+@pytest.fixture(scope="session")
+def valid_card() -> str:
+    """Return a model.json of two artefacts that breaks no rule, as text, so that no test can change another's."""
+    logits = [[0.5, -1.0, 0.25, 2.0, -0.5, 0.0, 1.0], [1.5, 0.0, -2.25, 0.0, 0.5, 3.0, -1.0]]
+
+    def artefact(engine: str, precision: str, files: dict[str, bytes]) -> dict[str, Any]:
+        return {
+            "engine": engine,
+            "precision": precision,
+            "layout": "NCHW",
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            "size_bytes": sum(map(len, files.values())),
+            "metrics": {"PublicTest": {"n": 3589, "accuracy": 0.7, "macro_f1": 0.68, "ece": 0.02}},
+            "parity": {"n": 3589, "max_abs_diff": 0.01, "top1_agreement": 0.99},
+            "selftest": {"seed": 7, "n": 2, "logits": logits, "tolerance": 0.05},
+        }
+
+    card = {
+        "schema": 1,
+        "name": "toy",
+        "labels": ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
+        "input": {
+            "size_hw": [48, 48],
+            "channels": 1,
+            "mean": 0.5,
+            "std": 0.25,
+            "crop": {"rule": "five-point", "margin": 0.25},
+        },
+        "temperature": 1.3,
+        "artefacts": [
+            artefact("onnx", "int8", {"toy-int8.onnx": b"an ONNX network"}),
+            artefact("openvino", "fp16", {"toy-fp16.xml": b"<net/>", "toy-fp16.bin": b"weights"}),
+        ],
+        "provenance": {
+            "commit": "0" * 40,
+            "data_sha256": "1" * 64,
+            "tools": {"torch": "2.13.0"},
+            "seed": 7,
+            "command": "fer-edge export",
+            "licence": "Apache-2.0",
+        },
+    }
+    return json.dumps(card)

@@ -1,8 +1,8 @@
 """Augmented views of faces, each a pure function of (seed, view number, face index).
 
-The paper's set: rotation by up to 10 degrees, horizontal mirror, zoom, small shifts of width and height. Because a view
-depends on nothing else, an interrupted run resumes exactly, and a teacher's logits of a view can be stored for a
-student.
+The paper's set (rotation by up to 10 degrees, horizontal mirror, zoom, small shifts of width and height), light, and a
+rectangle erased (Zhong et al. 2020). Because a view depends on nothing else, an interrupted run resumes exactly, and a
+teacher's logits of a view can be stored for a student.
 """
 
 from __future__ import annotations
@@ -26,37 +26,40 @@ class Augmentation:
     """0.1 means a scale between 0.9 and 1.1."""
     brightness: float = 0.15
     contrast: float = 0.25
+    erase_share: float = 0.5
+    """Share of the faces that lose a rectangle of 0.1 to 0.4 of the side each way: a hand, hair, a mask."""
 
 
 def draw_view(n: int, seed: int, view: int, augmentation: Augmentation) -> Tensor:
-    """Draw the parameters of one view of ``n`` faces: float32 (n, 8).
+    """Draw the parameters of one view of ``n`` faces: float32 (n, 12).
 
-    Columns: a 2×3 affine matrix from output to input coordinates in [-1, 1] (``affine_grid``), then gain and offset
-    of the grey value.
+    Columns: a 2×3 affine matrix from output to input coordinates in [-1, 1] (``affine_grid``), gain and offset of the
+    grey value, then centre (x, y) and half sides of the erased rectangle in the same coordinates (half sides 0: none).
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + view)
-    u = torch.rand(n, 7, generator=generator) * 2 - 1
+    u = torch.rand(n, 12, generator=generator) * 2 - 1
     angle = u[:, 0] * math.radians(augmentation.rotation_deg)
     scale = 1 / (1 + u[:, 1] * augmentation.zoom)
     mirror = torch.where(u[:, 2] < 0, -1.0, 1.0)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     # affine_grid counts in half sides, so a shift by a share s of the side is 2·s there
-    columns = [
-        mirror * cos,
-        -sin,
-        2 * augmentation.shift * u[:, 3],
-        mirror * sin,
-        cos,
-        2 * augmentation.shift * u[:, 4],
-    ]
-    return torch.stack([*columns, 1 + augmentation.contrast * u[:, 5], augmentation.brightness * u[:, 6]], dim=1)
+    x_row = [mirror * cos, -sin, 2 * augmentation.shift * u[:, 3]]
+    y_row = [mirror * sin, cos, 2 * augmentation.shift * u[:, 4]]
+    light = [1 + augmentation.contrast * u[:, 5], augmentation.brightness * u[:, 6]]
+    erased = (u[:, 7] + 1) / 2 < augmentation.erase_share
+    half_sides = (0.25 + 0.15 * u[:, 10:12]) * erased.unsqueeze(1)
+    return torch.cat([torch.stack([*x_row, *y_row, *light], dim=1), u[:, 8:10], half_sides], dim=1)
 
 
 def apply_view(images: Tensor, parameters: Tensor) -> Tensor:
-    """Apply drawn parameters (n, 8) to images uint8 (n, 48, 48); return float32 (n, 1, 48, 48) in [0, 1]."""
+    """Apply drawn parameters (n, 12) to images uint8 (n, 48, 48); return float32 (n, 1, 48, 48) in [0, 1]."""
     pixels = images.unsqueeze(1).float() / 255
     grid = F.affine_grid(parameters[:, :6].view(-1, 2, 3), list(pixels.shape), align_corners=False)
     # border padding repeats the outermost pixel: black corners would be a clue that no camera gives
     warped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
     gain, offset = parameters[:, 6].view(-1, 1, 1, 1), parameters[:, 7].view(-1, 1, 1, 1)
-    return ((warped - 0.5) * gain + 0.5 + offset).clamp_(0, 1)
+    lit = ((warped - 0.5) * gain + 0.5 + offset).clamp_(0, 1)
+    place = torch.linspace(-1, 1, images.shape[-1], device=images.device)
+    centre, half = parameters[:, 8:10, None], parameters[:, 10:12, None]
+    x_inside, y_inside = ((place - centre).abs() < half).unbind(1)  # (n, 48) each
+    return lit.masked_fill_((y_inside.unsqueeze(2) & x_inside.unsqueeze(1)).unsqueeze(1), 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,19 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edge_runtime.errors import DataError
+
+# what the unpickler raises is whatever the broken bytes make it stumble over
+_BROKEN = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+    struct.error,
+)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -26,7 +40,7 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
     """Read a checkpoint; raise ``DataError`` when it is truncated or not one."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except _BROKEN as error:
         step = "delete it to start the run anew"
         raise DataError(
             f"{path} cannot be resumed from", expected="a whole checkpoint", got=str(error), next_step=step

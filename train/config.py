@@ -67,6 +67,7 @@ class TrainConfig(FitConfig):
     """Training of the full model on the labels."""
 
     class_weight_power: float = option(0.25, "class weights are frequency^-power: 1 is inverse frequency, 0 is none")
+    mixup_share: float = option(0.5, "share of the steps whose faces are mixed in pairs (Zhang et al. 2018)")
     label_smoothing: float = option(0.1, "share of the target spread over all seven emotions")
     corrupt_share: float = option(0.25, "share of the faces that are corrupted for the autoencoder to clean")
     restore_weight: float = option(2.0, "weight of the autoencoder's squared error beside the cross entropy")
@@ -76,5 +77,5 @@ class TrainConfig(FitConfig):
         """Refuse values outside their range."""
         # zero-argument super() does not find the class: slots=True makes a new one
         super(TrainConfig, self).__post_init__()
-        for name in ("label_smoothing", "corrupt_share"):
+        for name in ("mixup_share", "label_smoothing", "corrupt_share"):
             self._require(name, holds=0 <= getattr(self, name) < 1, expected="0 ≤ value < 1")

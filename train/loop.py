@@ -145,18 +145,27 @@ class EmotionObjective:
     def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
         """Loss parts of the faces ``index``."""
         assert isinstance(model, FullModel)  # noqa: S101  (the two aims need the parts of this model)
+        labels = self.labels[index]
         with torch.autocast(self.config.device, enabled=False):
-            clean = apply_view(self.images[index], self.view[index])
+            view = apply_view(self.images[index], self.view[index])
+            share, partner = self._mixture(len(index))
+            clean = share * view + (1 - share) * view[partner]
             corrupted = corrupt(clean, self.config.corrupt_share, self.generator)
         restored = model.restore((corrupted - MEAN) / STD)
         logits = model.read(restored).float()
-        emotion = nn.functional.cross_entropy(
-            logits, self.labels[index], self.class_weights, label_smoothing=self.config.label_smoothing
-        )
-        return {
-            "emotion": emotion,
-            "restore": self.config.restore_weight * nn.functional.mse_loss(restored.float(), clean),
-        }
+        emotion = share * self._entropy(logits, labels) + (1 - share) * self._entropy(logits, labels[partner])
+        restore = nn.functional.mse_loss(restored.float(), clean)
+        return {"emotion": emotion, "restore": self.config.restore_weight * restore}
+
+    def _mixture(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw a step's mixup: the faces' own share, in [0.5, 1] (1 mixes nothing), and each one's partner."""
+        draws = torch.rand(2, generator=self.generator, device=self.config.device)
+        own = torch.where(draws[0] < self.config.mixup_share, 0.5 + 0.5 * draws[1], torch.ones_like(draws[1]))
+        return own, torch.randperm(n, generator=self.generator, device=self.config.device)
+
+    def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self.config.label_smoothing
+        return nn.functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
 
 
 def prepare(config: FitConfig) -> tuple[FaceSet, FaceSet]:

@@ -256,4 +256,4 @@ def _require(holds: bool, what: str, expected: str, got: object) -> None:  # noq
 
 
 def _refuse(what: str, expected: str, got: object, next_step: str = _NEXT_STEP) -> NoReturn:
-    raise BundleError(what, expected=expected, got=str(got)[:200], next_step=next_step)
+    raise BundleError(what, expected=expected, got=str(got)[:200] or "nothing", next_step=next_step)

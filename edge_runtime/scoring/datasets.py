@@ -94,7 +94,7 @@ def _csv_rows(path: Path, split: Split) -> Iterator[tuple[NDArray[np.uint8], int
             for row in reader:
                 where = f"{path.name} line {reader.line_num}"
                 if row["Usage"] not in OFFICIAL_COUNTS:
-                    raise _bad_row(where, "usage", "one of " + ", ".join(OFFICIAL_COUNTS), row["Usage"])
+                    raise _bad_row(where, "usage", "one of " + ", ".join(OFFICIAL_COUNTS), repr(row["Usage"]))
                 label = _label(row["emotion"], where)
                 if row["Usage"] == split:
                     yield _pixels(row["pixels"], where), label
@@ -168,7 +168,5 @@ def _foreign(path: Path, expected: tuple[str, ...], got: Sequence[str]) -> DataE
     )
 
 
-def _bad_row(where: str, what: str, expected: str, got: str | None) -> DataError:
-    return DataError(
-        f"{where}: impossible {what}", expected=expected, got=str(got), next_step="download the file again"
-    )
+def _bad_row(where: str, what: str, expected: str, got: str) -> DataError:
+    return DataError(f"{where}: impossible {what}", expected=expected, got=got, next_step="download the file again")

@@ -33,7 +33,7 @@ def annotate(image: NDArray[np.uint8], faces: tuple[Face, ...]) -> NDArray[np.ui
         text = f"{face.track_id} {face.emotion} {face.confidence:.0%}"
         (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, 1)
         # above the box, or inside its top where the picture ends; never cut off at the sides
-        left = max(0, min(x1, width - text_width - 4))
+        left = max(0, min(x1, width - text_width - 5))
         base = y1 - below if y1 - text_height - 2 * below >= 0 else y1 + text_height + below
         cv2.rectangle(
             canvas, (left, base - text_height - below), (left + text_width + 4, base + below), colour, cv2.FILLED

@@ -1,0 +1,150 @@
+"""fer-edge run, as a person starts it: a process, a clip, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.faces.track import box_overlap
+from edge_runtime.sources.synthetic import FRAMES, PanSource, warp_boxes
+
+# the five faces of the group picture: found by YuNet and MTCNN alike at full size, and looked at
+KNOWN_XYXY = np.array(
+    [(214, 62, 306, 176), (315, 234, 411, 361), (438, 215, 517, 310), (532, 304, 628, 436), (684, 290, 787, 423)],
+    np.float32,
+)
+
+
+def fer_edge(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "edge_runtime", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=False, env={**os.environ, **environment}
+    )
+
+
+def found_share(lines: list[dict[str, Any]], picture: Path) -> float:
+    """Share of the known face-frames that have a box with an intersection over union of at least 0.5."""
+    clip = PanSource(picture)
+    hits = 0
+    for line in lines:
+        boxes = np.array([face["box_xyxy"] for face in line["faces"]], np.float32).reshape(-1, 4)
+        known = warp_boxes(KNOWN_XYXY, clip.transform(line["frame"]))
+        hits += int((box_overlap(known, boxes).max(axis=1, initial=0) >= 0.5).sum())
+    return hits / (len(lines) * len(KNOWN_XYXY))
+
+
+@pytest.mark.parametrize("detector", ["mtcnn", "yunet"])
+def test_five_faces_of_a_moving_clip(
+    detector: str, group_picture: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The shipped int8 student finds the five people in 90 % of the face-frames, and writes both files whole."""
+    environment = {"FER_EDGE_YUNET": str(request.getfixturevalue("yunet_file"))} if detector == "yunet" else {}
+    video, jsonl = tmp_path / "demo.mp4", tmp_path / "demo.jsonl"
+    source = f"synthetic:{group_picture}"
+    done = fer_edge(
+        "run", "--source", source, "--detector", detector, "--sink", f"video:{video}", f"jsonl:{jsonl}", **environment
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(FRAMES))
+    assert found_share(lines, group_picture) >= 0.9
+    tracks = {face["track"] for line in lines for face in line["faces"] if face["score"] > 0.9}
+    assert tracks == {1, 2, 3, 4, 5}
+    capture = cv2.VideoCapture(str(video))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
+    assert {path.name for path in tmp_path.iterdir()} == {"demo.mp4", "demo.jsonl"}
+    for word in ("150 frames", "face 5:", "detect", "classify", "total"):
+        assert word in done.stderr
+
+
+def test_a_line_has_the_documented_form(group_picture: Path) -> None:
+    """One picture gives one line on standard output with the documented keys, and probabilities that sum to one."""
+    done = fer_edge("run", "--source", group_picture, "--sink", "jsonl:-", "--detector", "mtcnn")
+    assert done.returncode == 0, done.stderr
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert set(line) == {"schema", "frame", "t_ms", "faces", "dropped", "stage_ms"}
+    assert len(line["faces"]) == 5
+    for face in line["faces"]:
+        assert set(face) == {"track", "box_xyxy", "score", "emotion", "confidence", "probabilities"}
+        assert tuple(face["probabilities"]) == EMOTIONS
+        assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+        assert face["confidence"] == max(face["probabilities"].values()) == face["probabilities"][face["emotion"]]
+    assert [face["box_xyxy"][0] for face in line["faces"]] == sorted(face["box_xyxy"][0] for face in line["faces"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--source", "99"], 5),
+        (["--source", "nowhere.mp4"], 5),
+        (["--source", "{text}"], 5),
+        (["--source", "{picture}", "--bundle", "nowhere"], 3),
+        (["--source", "{picture}", "--sink", "carrier-pigeon"], 2),
+        (["--source", "{picture}", "--precision", "int4"], 2),
+    ],
+)
+def test_bad_input_ends_with_one_message_and_its_code(
+    arguments: list[str], code: int, group_picture: Path, tmp_path: Path
+) -> None:
+    """The exit code is the documented one, there is no traceback, and nothing is left behind."""
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    sinks = (
+        [] if "--sink" in arguments else ["--sink", f"jsonl:{tmp_path / 'out.jsonl'}", f"video:{tmp_path / 'o.mp4'}"]
+    )
+    done = fer_edge("run", *(a.format(text=text, picture=group_picture) for a in arguments), *sinks)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if code != 2 or "--sink" in arguments:
+        message = done.stderr.strip().splitlines()[-1]
+        assert message.startswith("fer-edge: ")
+        assert "expected" in message
+        assert "got" in message
+        assert "Next:" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]
+
+
+def test_a_video_that_ends_early_leaves_nothing_half_written(group_picture: Path, tmp_path: Path) -> None:
+    """The message says how many frames were announced and read; an older result of the same name stays."""
+    whole = tmp_path / "whole.avi"
+    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 30, (640, 480))
+    for frame, _ in zip(PanSource(group_picture), range(40), strict=False):
+        writer.write(frame.image)
+    writer.release()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    out = tmp_path / "out.jsonl"
+    out.write_text("an older result")
+    done = fer_edge("run", "--source", cut, "--sink", f"jsonl:{out}")
+    assert done.returncode == 5, done.stderr
+    assert "ends early: expected 40 frames" in done.stderr
+    assert out.read_text() == "an older result"
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.avi", "cut.avi", "out.jsonl"}
+
+
+def test_ctrl_c_finishes_the_files(group_picture: Path, tmp_path: Path) -> None:
+    """After an interrupt the exit code is 130 and the frames so far are in a whole file."""
+    out = tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "edge_runtime", "run", "--source", f"synthetic:{group_picture}"]
+    process = subprocess.Popen([*command, "--sink", f"jsonl:{out}"], stderr=subprocess.PIPE, text=True)
+    partial, deadline = tmp_path / "out.partial.jsonl", time.monotonic() + 60
+    while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130, messages
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert 0 < len(lines) < FRAMES
+    assert not partial.exists()

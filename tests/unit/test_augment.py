@@ -1,0 +1,104 @@
+"""Views and corruptions: seeded, in range, and what their names say."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edge_runtime.emotions import selftest
+from train.augment import Augmentation, apply_view, draw_view
+from train.corruptions import corrupt, illumination, jpeg, sensor_noise
+
+NOTHING = Augmentation(rotation_deg=0, shift=0, zoom=0, brightness=0, contrast=0, erase_share=0)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """Return eight seeded pictures uint8 (8, 48, 48)."""
+    return torch.from_numpy(selftest.faces(1, 8))
+
+
+def column(value: float, n: int = 8) -> torch.Tensor:
+    """Return one strength for each of n faces."""
+    return torch.full((n, 1, 1, 1), value)
+
+
+def test_a_view_depends_on_seed_view_and_index_alone() -> None:
+    """The same seed and view draw the same parameters, another of either draws others, and more faces change none."""
+    first = draw_view(100, 3, 5, Augmentation())
+    assert torch.equal(first, draw_view(100, 3, 5, Augmentation()))
+    assert not torch.equal(first, draw_view(100, 3, 6, Augmentation()))
+    assert not torch.equal(first, draw_view(100, 4, 5, Augmentation()))
+
+
+def test_no_change_is_the_picture_or_its_mirror_image(images: torch.Tensor) -> None:
+    """With every range at zero a view is the picture itself or exactly its mirror image, and both occur."""
+    views = apply_view(images, draw_view(8, 0, 0, NOTHING))[:, 0]
+    pictures = images.float() / 255
+    straight = (views - pictures).abs().amax(dim=(1, 2)) < 1e-5
+    mirrored = (views - pictures.flip(2)).abs().amax(dim=(1, 2)) < 1e-5
+    assert torch.equal(straight, ~mirrored)
+    assert 0 < straight.sum() < 8
+
+
+def test_views_stay_in_range_and_reach_the_ranges_that_are_named(images: torch.Tensor) -> None:
+    """Values stay in [0, 1]; over many draws the rotation reaches its ±10 degrees, and does not exceed it."""
+    parameters = draw_view(5_000, 1, 0, Augmentation())
+    views = apply_view(images.repeat(625, 1, 1), parameters)
+    assert views.shape == (5_000, 1, 48, 48)
+    assert 0 <= views.min() <= views.max() <= 1
+    degrees = torch.rad2deg(torch.asin(parameters[:, 1] / parameters[:, :2].norm(dim=1))).abs()
+    assert 9.9 < degrees.max() <= 10.001
+
+
+def test_a_shift_moves_by_a_share_of_the_side() -> None:
+    """A shift of s moves the picture by s times its side."""
+    image = torch.zeros(1, 48, 48, dtype=torch.uint8)
+    image[0, 20, 30] = 255
+    parameters = draw_view(1, 0, 0, NOTHING)
+    parameters[0, :6] = torch.tensor([1, 0, 2 * 0.125, 0, 1, 0])  # 0.125 of 48 pixels: 6
+    assert apply_view(image, parameters)[0, 0, 20, 24] == pytest.approx(1, abs=1e-4)
+
+
+def test_jpeg_is_what_a_jpeg_encoder_does(images: torch.Tensor) -> None:
+    """At coarseness 1 the result is OpenCV's JPEG of quality 50, to a few grey levels of rounding."""
+    ours = jpeg(images.unsqueeze(1).float() / 255, column(1.0))[:, 0].clamp(0, 1).numpy() * 255
+    for image, restored in zip(images.numpy(), ours, strict=True):
+        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 50])
+        reference = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE).astype(float)
+        assert np.abs(restored - reference).mean() < 1  # encoders transform in integers
+        assert np.abs(restored - image).mean() > 3  # it does lose something
+
+
+def test_strengths_are_what_they_say() -> None:
+    """Noise has the standard deviation asked for, light swings by at most the share asked for, zero changes nothing."""
+    grey = torch.full((8, 1, 48, 48), 0.5)
+    generator = torch.Generator().manual_seed(0)
+    assert sensor_noise(grey, column(0.1), generator).std() == pytest.approx(0.1, rel=0.05)
+    lit = illumination(grey, column(0.6), generator)
+    assert 0.1 < (lit - 0.5).abs().max() <= 0.5 * 0.6 * 1.3  # cubic interpolation overshoots its corners a little
+    assert torch.equal(illumination(grey, column(0.0), generator), grey)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_only_a_share_is_corrupted(share: float) -> None:
+    """About that share of the faces changes, and the others are bit for bit the same."""
+    faces = torch.rand(2_000, 1, 48, 48, generator=torch.Generator().manual_seed(1))
+    bad = corrupt(faces, share, torch.Generator().manual_seed(2))
+    changed = (bad != faces).flatten(1).any(dim=1).float().mean()
+    assert changed == pytest.approx(share, abs=0.04)
+    assert 0 <= bad.min() <= bad.max() <= 1
+
+
+def test_erasing_takes_a_rectangle_from_that_share() -> None:
+    """About the share asked for loses a grey rectangle of a tenth to two fifths of the side; the rest stays whole."""
+    images = torch.full((2_000, 48, 48), 255, dtype=torch.uint8)
+    erasing = Augmentation(rotation_deg=0, shift=0, zoom=0, brightness=0, contrast=0, erase_share=0.25)
+    views = apply_view(images, draw_view(2_000, 0, 0, erasing))[:, 0]
+    gone = views == 0.5
+    assert (views[~gone] == 1).all()
+    assert gone.flatten(1).any(1).float().mean() == pytest.approx(0.25, abs=0.04)
+    assert gone.any(1).sum(1).max() <= 20
+    assert gone.any(2).sum(1).max() <= 20

@@ -1,0 +1,94 @@
+"""Distillation: the loss, and the table of what teachers say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distill.config import DistillConfig
+from distill.loop import load_teacher
+from distill.loss import distillation_loss
+from distill.views import teacher_targets
+from edge_runtime.emotions.normalise import MEAN, STD
+from edge_runtime.errors import DataError, UsageError
+from edge_runtime.scoring.datasets import read_faces
+from train.augment import Augmentation, apply_view, draw_view
+
+
+def test_loss_is_the_published_formula() -> None:
+    """Both parts agree with their definitions, written out."""
+    random = torch.Generator().manual_seed(0)
+    student, teacher = torch.randn(5, 7, generator=random), torch.randn(5, 7, generator=random)
+    labels = torch.tensor([0, 1, 2, 3, 6])
+    p = torch.softmax(teacher / 3, dim=1)
+    parts = distillation_loss(student, p, labels, temperature=3, label_weight=0.25)
+    divergence = (p * (p.log() - torch.log_softmax(student / 3, dim=1))).sum(1).mean()
+    assert parts["teacher"].item() == pytest.approx(0.75 * 9 * divergence.item(), rel=1e-5)
+    entropy = -torch.log_softmax(student, dim=1)[torch.arange(5), labels].mean()
+    assert parts["label"].item() == pytest.approx(0.25 * entropy.item(), rel=1e-5)
+
+
+def test_a_student_that_equals_its_teacher_has_no_divergence() -> None:
+    """The teacher's part is zero for equal logits."""
+    logits = torch.randn(5, 7)
+    targets = torch.softmax(logits / 2, dim=1)
+    parts = distillation_loss(logits, targets, torch.zeros(5, dtype=torch.long), temperature=2, label_weight=0)
+    assert parts["teacher"].item() == pytest.approx(0, abs=1e-6)
+    assert parts["label"].item() == 0
+
+
+@pytest.fixture
+def options(toy_teacher: Path, small_csv: Path, tmp_path: Path) -> DistillConfig:
+    """Return a distillation of two views."""
+    return DistillConfig(data=small_csv, out=tmp_path, teachers=(toy_teacher,), views=2, precision="fp32")
+
+
+def test_targets_are_the_teachers_mean_on_the_very_view(
+    options: DistillConfig, toy_teacher: Path, small_csv: Path
+) -> None:
+    """The table holds the softened mean of the teachers for the view that its number and the seed draw."""
+    faces = read_faces(small_csv, "Training")
+    teachers = [load_teacher(toy_teacher, "cpu"), load_teacher(toy_teacher, "cpu")]
+    with torch.no_grad():
+        teachers[1].classify[1].bias += torch.arange(7.0) / 7
+    targets = teacher_targets(list(teachers), faces, options)
+    assert targets.shape == (2, len(faces), 7)
+    view = apply_view(torch.from_numpy(faces.images), draw_view(len(faces), 0, 1, Augmentation()))
+    with torch.inference_mode():
+        faces_in = (view - MEAN) / STD
+        said = [torch.softmax(t(side) / 2, dim=1) for t in teachers for side in (faces_in, faces_in.flip(-1))]
+        mean = torch.stack(said).mean(0)
+    assert torch.allclose(targets[1].float(), mean, atol=2e-3)
+
+
+def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, small_csv: Path) -> None:
+    """A second call reads the table; another teacher makes it anew."""
+    faces = read_faces(small_csv, "Training")
+    teacher = load_teacher(toy_teacher, "cpu")
+    first = teacher_targets([teacher], faces, options)
+    stored = (options.out / "targets.npz").stat().st_mtime_ns
+    assert torch.equal(teacher_targets([teacher], faces, options), first)
+    assert (options.out / "targets.npz").stat().st_mtime_ns == stored
+    with torch.no_grad():
+        teacher.classify[1].bias += torch.arange(7.0)
+    assert not torch.equal(teacher_targets([teacher], faces, options), first)
+
+
+def test_no_teacher_and_a_missing_teacher_are_refused(tmp_path: Path) -> None:
+    """The first is a usage error, the second names the file that is not there."""
+    with pytest.raises(UsageError, match="--teachers"):
+        DistillConfig(out=tmp_path)
+    with pytest.raises(DataError, match=r"weights\.json"):
+        load_teacher(tmp_path / "nowhere", "cpu")
+
+
+def test_half_precision_weights_are_the_run_s(toy_teacher: Path) -> None:
+    """What was saved as fp16 is within half precision of the checkpoint's averaged weights."""
+    stored = load_teacher(toy_teacher, "cpu").state_dict()
+    averaged = torch.load(toy_teacher / "checkpoint.pt", weights_only=True)["averaged"]
+    for name, value in stored.items():
+        original = averaged["module." + name].float().numpy()
+        np.testing.assert_allclose(value.float().numpy(), original, rtol=2e-3, atol=1e-4)

@@ -1,0 +1,72 @@
+"""The full model and the student: shapes, parts, and what each part promises."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from distill.config import StudentConfig
+from distill.student import Student
+from train.config import ModelConfig
+from train.model import Autoencoder, Backbone, FullModel, SoftAttention
+
+SMALL = ModelConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), lstm_hidden=8, autoencoder_width=8)
+
+
+def test_full_model_maps_faces_to_seven_logits() -> None:
+    """Any number of faces gives as many rows of seven finite logits."""
+    model = FullModel(SMALL).eval()
+    for n in (1, 3):
+        logits = model(torch.randn(n, 1, 48, 48))
+        assert logits.shape == (n, 7)
+        assert torch.isfinite(logits).all()
+
+
+def test_the_parts_of_the_paper_are_all_used() -> None:
+    """A gradient of the logits reaches the autoencoder, the backbone, both LSTM directions and the attention."""
+    model = FullModel(SMALL)
+    with torch.no_grad():  # its last layer starts at zero; the layers before it get a gradient from the first step on
+        model.autoencoder.difference.weight.normal_(std=0.1)
+    model(torch.randn(4, 1, 48, 48)).square().sum().backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+def test_an_untrained_autoencoder_keeps_the_face() -> None:
+    """It starts as the identity, up to the bias of its last layer, and stays in [0, 1]."""
+    autoencoder = Autoencoder(8).eval()
+    faces = torch.rand(2, 1, 48, 48)
+    restored = autoencoder(faces)
+    assert (restored - faces).abs().max() < 0.2
+    assert 0 <= restored.min() <= restored.max() <= 1
+
+
+def test_backbone_ends_at_nine_positions() -> None:
+    """Four stages reduce 48×48 to 3×3."""
+    assert Backbone((8, 8, 16, 16), (1, 1, 1, 1)).eval()(torch.randn(2, 1, 48, 48)).shape == (2, 16, 3, 3)
+
+
+def test_attention_weighs_positions() -> None:
+    """Weights are positive and sum to one, the context is their weighted sum, and equal states get equal weights."""
+    attention = SoftAttention(6)
+    states = torch.randn(3, 9, 6)
+    weights = attention.weights(states)
+    assert weights.shape == (3, 9)
+    assert torch.allclose(weights.sum(1), torch.ones(3))
+    assert (weights > 0).all()
+    assert torch.allclose(attention(states), (weights.unsqueeze(-1) * states).sum(1), atol=1e-6)
+    assert torch.allclose(attention.weights(torch.ones(1, 9, 6)), torch.full((1, 9), 1 / 9))
+
+
+def test_a_face_does_not_see_its_neighbours() -> None:
+    """In evaluation mode a face's logits are the same alone and in a batch."""
+    faces = torch.randn(5, 1, 48, 48)
+    for model in (FullModel(SMALL).eval(), Student(StudentConfig()).eval()):
+        alone = torch.cat([model(face[None]) for face in faces])
+        assert torch.allclose(model(faces), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("config", "low", "high"), [(StudentConfig(), 0.4e6, 0.6e6)])
+def test_the_student_is_small(config: StudentConfig, low: float, high: float) -> None:
+    """The default student has about half a million weights: half a megabyte at int8."""
+    assert low < sum(p.numel() for p in Student(config).parameters()) < high

@@ -1,0 +1,252 @@
+"""Sources of frames: every frame comes, in order, and what breaks is told."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_runtime.errors import SourceError
+from edge_runtime.results import Frame
+from edge_runtime.sources import open_source
+
+cv2 = pytest.importorskip("cv2")
+
+from edge_runtime.sources.synthetic import PanSource, warp_boxes  # noqa: E402  (needs cv2)
+
+FRAMES = 40
+
+
+def write_video(path: Path, codec: str) -> Path:
+    """Write 40 frames 160×120 at 25 a second, each brighter than the one before."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25.0, (160, 120))
+    assert writer.isOpened()
+    for index in range(FRAMES):
+        writer.write(np.full((120, 160, 3), 10 + 5 * index, np.uint8))
+    writer.release()
+    return path
+
+
+def write_picture(path: Path, image: NDArray[np.uint8] | None = None) -> Path:
+    """Write a picture, by default a seeded smooth one of 300×200."""
+    if image is None:
+        noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+        image = cv2.resize(noise, (300, 200), interpolation=cv2.INTER_CUBIC)
+    assert cv2.imwrite(str(path), image)
+    return path
+
+
+def read_until_error(address: str) -> tuple[list[Frame], SourceError]:
+    """Read what must break on the way; return the frames before, and the error."""
+    frames: list[Frame] = []
+    with open_source(address) as source, pytest.raises(SourceError) as caught:
+        frames.extend(source)
+    return frames, caught.value
+
+
+def test_picture_is_one_frame(tmp_path: Path) -> None:
+    """A PNG comes as one frame with its very pixels, BGR."""
+    path = write_picture(tmp_path / "a.png")
+    with open_source(str(path)) as source:
+        (frame,) = source
+        assert not source.live
+    np.testing.assert_array_equal(frame.image, cv2.imread(str(path)))
+    assert (frame.index, frame.image.dtype, frame.image.shape) == (0, np.uint8, (200, 300, 3))
+    assert 0 <= time.monotonic_ns() - frame.captured_ns < 60e9
+
+
+@pytest.mark.parametrize("name", ["a.PNG", "a.jpg", "a.jpeg", "a.bmp", "a.webp", "with a space and é.png"])
+def test_pictures_are_told_by_their_suffix(tmp_path: Path, name: str) -> None:
+    """The usual suffixes, in either case, and names that are not plain ASCII are read."""
+    encoded = cv2.imencode(
+        ".png" if name.endswith("PNG") else name[name.rindex(".") :], np.zeros((20, 30, 3), np.uint8)
+    )
+    (tmp_path / name).write_bytes(encoded[1].tobytes())
+    with open_source(str(tmp_path / name)) as source:
+        assert [frame.image.shape for frame in source] == [(20, 30, 3)]
+
+
+def test_grey_and_transparent_pictures_come_as_three_colours(tmp_path: Path) -> None:
+    """A frame always has three channels, whatever the file has."""
+    for name, shape in (("grey.png", (20, 30)), ("alpha.png", (20, 30, 4))):
+        path = write_picture(tmp_path / name, np.full(shape, 200, np.uint8))
+        with open_source(str(path)) as source:
+            assert next(iter(source)).image.shape == (20, 30, 3)
+
+
+def test_picture_is_turned_as_its_exif_data_says(tmp_path: Path) -> None:
+    """A photograph taken upright with a turned camera comes upright."""
+    # Orientation (0x0112) = 6: the picture's top is the camera's right side
+    tiff = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0"
+    app1 = b"\xff\xe1" + (len(tiff) + 8).to_bytes(2, "big") + b"Exif\0\0" + tiff
+    jpeg = cv2.imencode(".jpg", np.zeros((20, 30, 3), np.uint8))[1].tobytes()
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + app1 + jpeg[2:])
+    with open_source(str(tmp_path / "a.jpg")) as source:
+        assert next(iter(source)).image.shape == (30, 20, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_file_that_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A file with a picture's suffix and other content is refused."""
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(SourceError, match="expected a picture that OpenCV can read"):
+        open_source(str(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.mp4", "mp4v"), ("a.webm", "VP90")])
+def test_video_gives_every_frame_in_order(tmp_path: Path, name: str, codec: str) -> None:
+    """A file loses no frame: each is there once, in order, with its own content."""
+    with open_source(str(write_video(tmp_path / name, codec))) as source:
+        assert (source.live, source.fps) == (False, 25.0)
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(FRAMES))
+    assert {(frame.image.shape, frame.image.dtype) for frame in frames} == {((120, 160, 3), np.dtype(np.uint8))}
+    brightness = [frame.image.mean() for frame in frames]
+    assert brightness[0] == pytest.approx(10, abs=4)  # codecs' colours are a little off
+    np.testing.assert_allclose(np.diff(brightness), 5, atol=2)
+    times = [frame.captured_ns for frame in frames]
+    assert times == sorted(times)
+
+
+def test_frames_do_not_share_memory(tmp_path: Path) -> None:
+    """A frame that a sink still holds is not overwritten by the next."""
+    with open_source(str(write_video(tmp_path / "a.avi", "MJPG"))) as source:
+        first, second, *_ = source
+    assert not np.shares_memory(first.image, second.image)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.webm", "VP90")])
+def test_truncated_video_gives_its_good_frames_and_then_an_error(tmp_path: Path, name: str, codec: str) -> None:
+    """A file cut to 60 % yields the frames that it has and then says that it ends early, with both counts."""
+    whole = write_video(tmp_path / name, codec).read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(len(whole) * 0.6)])
+    frames, error = read_until_error(str(tmp_path / name))
+    assert 5 <= len(frames) < FRAMES - 3
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert error.what == f"{tmp_path / name} ends early"
+    assert (error.expected, error.got) == (f"{FRAMES} frames", str(len(frames)))
+
+
+@pytest.mark.parametrize("content", [b"", b"line of text\n" * 100])
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a"])
+def test_file_that_is_no_video_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    """Text and an empty file, whatever they are called, are refused when opened."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match="expected a video that OpenCV can read"):
+        open_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("address", ["nowhere.mp4", "", ".", "picamera2:", "webcams", "a" * 5000, "9" * 5000])
+def test_address_of_nothing_is_refused(address: str) -> None:
+    """An address that names neither a file nor a camera is refused and shown."""
+    with pytest.raises(SourceError, match="expected a file or a camera index") as caught:
+        open_source(address)
+    assert caught.value.got == repr(address)
+    assert caught.value.exit_code == 5
+
+
+def test_credentials_are_not_shown() -> None:
+    """The user and password of a stream's address stay out of the message."""
+    with pytest.raises(SourceError) as caught:
+        open_source("rtsp://user:s3cret@camera/1")
+    assert "camera/1" in caught.value.got
+    assert "user" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["webcam", "webcam:x", "webcam:", "webcam:-1", "webcam:²", "webcam:" + "9" * 30])
+def test_camera_address_that_is_no_number_is_refused(address: str) -> None:
+    """After webcam: stands a number that a camera can have."""
+    with pytest.raises(SourceError, match="expected webcam: and a number"):
+        open_source(address)
+
+
+@pytest.mark.parametrize("address", ["99", "webcam:99"])
+def test_absent_camera_is_refused(address: str) -> None:
+    """A camera that is not there is refused when opened, with where to look."""
+    with pytest.raises(SourceError, match="camera 99: expected a camera that opens"):
+        open_source(address)
+
+
+class Camera:
+    """Stands for ``cv2.VideoCapture``: a camera that gives three frames and is then unplugged."""
+
+    def __init__(self, index: int) -> None:
+        """Open."""
+        self.index, self.left, self.released = index, 3, False
+
+    def isOpened(self) -> bool:  # noqa: N802  (OpenCV's name)
+        """Tell that it is open."""
+        return True
+
+    def get(self, _property: int) -> float:
+        """Answer nothing useful, as many drivers do."""
+        return float("nan")
+
+    def read(self) -> tuple[bool, Any]:
+        """Give a frame while there are some."""
+        self.left -= 1
+        return (True, np.zeros((4, 6, 3), np.uint8)) if self.left >= 0 else (False, None)
+
+    def release(self) -> None:
+        """Note that it was let go."""
+        self.released = True
+
+
+def test_unplugged_camera_is_an_error_after_its_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera never just ends: its frames come, then an error; it is released, and an unknown rate is taken as 30."""
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    frames = []
+    with open_source("webcam:2") as source:
+        assert (source.live, source.fps) == (True, 30.0)
+        with pytest.raises(SourceError, match="camera 2: expected a frame, got none: it was unplugged"):
+            frames.extend(frame.index for frame in source)
+        camera: Any = source._capture  # type: ignore[attr-defined]
+        assert (camera.index, camera.released) == (2, False)
+    assert frames == [0, 1, 2]
+    assert camera.released
+
+
+@pytest.mark.parametrize("address", ["synthetic:", "synthetic:none.png", "synthetic:a\0b", "synthetic:" + "a" * 5000])
+def test_clip_of_a_missing_picture_is_refused(address: str) -> None:
+    """A clip needs a picture that is there."""
+    with pytest.raises(SourceError, match="expected a picture"):
+        open_source(address)
+
+
+def test_clip_has_its_frames_and_no_two_alike(tmp_path: Path) -> None:
+    """A clip is 150 frames of 640×480, each unlike the one before, the same on every reading."""
+    with open_source(f"synthetic:{write_picture(tmp_path / 'a.png')}") as source:
+        assert (source.live, source.fps) == (False, 30.0)
+        frames = list(source)
+        again = list(source)
+    assert [frame.index for frame in frames] == list(range(150))
+    assert {(frame.image.shape, frame.image.dtype) for frame in frames} == {((480, 640, 3), np.dtype(np.uint8))}
+    for one, other in itertools.pairwise(frames):
+        assert (one.image != other.image).any()
+    assert all((one.image == other.image).all() for one, other in zip(frames, again, strict=True))
+
+
+@pytest.mark.parametrize("size_wh", [(1280, 960), (500, 700)])
+def test_warped_boxes_are_where_the_picture_shows_them(tmp_path: Path, size_wh: tuple[int, int]) -> None:
+    """In every frame a drawn rectangle lies where warp_boxes says, with the area that it says."""
+    width, height = size_wh
+    box = np.array([[width * 0.4, height * 0.45, width * 0.55, height * 0.6]], np.float32).round()
+    picture = np.zeros((height, width, 3), np.uint8)
+    left, top, right, bottom = box[0].astype(int)
+    picture[top:bottom, left:right] = 255
+    source = PanSource(write_picture(tmp_path / "a.png", picture))
+    for frame in source:
+        rows, columns = np.nonzero(frame.image[:, :, 0] > 127)
+        ((x1, y1, x2, y2),) = warp_boxes(box, source.transform(frame.index))
+        assert columns.mean() + 0.5 == pytest.approx((x1 + x2) / 2, abs=1)
+        assert rows.mean() + 0.5 == pytest.approx((y1 + y2) / 2, abs=1)
+        assert len(rows) == pytest.approx((x2 - x1) * (y2 - y1), rel=0.05)
+        if frame.index % 25 == 0:  # the tilt is zero, so the rectangle is upright and its sides can be compared
+            seen = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            np.testing.assert_allclose(seen, (x1, y1, x2, y2), atol=1.5)
