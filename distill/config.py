@@ -36,7 +36,7 @@ class DistillConfig(FitConfig):
         2e-3, "peak of Adam's learning rate: after a warm-up of one epoch it falls as a cosine to zero"
     )
     views: int = option(
-        16, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
+        8, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
     )
     temperature: float = option(
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"

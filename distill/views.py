@@ -23,8 +23,8 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
     """Probabilities float16 (views, n, 7), softened by ``config.temperature``.
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
-    better on PublicTest. They are kept in ``config.out`` under a key of all that decides them: weights, faces, views, seed, temperature,
-    augmentation.
+    better on PublicTest. They are kept in ``config.out`` under a key of all that decides them: weights, faces, views,
+    seed, temperature, augmentation.
     """
     key, cache = _key(teachers, faces, config), config.out / "targets.npz"
     if cache.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import ast
 import json
 import os
 import subprocess
@@ -96,13 +96,11 @@ def test_console_script_is_the_command() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_points_at_what_is_there(name: str) -> None:
-    """Each command's options and function exist under the names in the table."""
-    if name in {"train", "distill", "export"}:
-        pytest.importorskip("torch")
-    command = COMMANDS[name]
-    for target in (command.options, command.function):
+    """Each command's options and function exist under the names in the table; nothing heavy is imported to see it."""
+    for target, kind in ((COMMANDS[name].options, ast.ClassDef), (COMMANDS[name].function, ast.FunctionDef)):
         module, _, attribute = target.partition(":")
-        assert callable(getattr(importlib.import_module(module), attribute))
+        source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+        assert attribute in {node.name for node in ast.parse(source).body if isinstance(node, kind)}
 
 
 @pytest.mark.parametrize(
