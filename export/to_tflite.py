@@ -24,7 +24,12 @@ def to_fp32(model: nn.Module) -> bytes:
     converter: Any = litert_torch
     for batch in BATCHES:
         converter = converter.signature(_signature(batch), model, (torch.zeros(batch, 1, 48, 48),))
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    chatter = io.StringIO()  # the converter reports its every pass
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(chatter),
+        contextlib.redirect_stderr(chatter),
+    ):
         path = Path(folder) / "model.tflite"
         converter.convert().export(str(path))
         return _short_names(path.read_bytes())
