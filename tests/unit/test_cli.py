@@ -43,7 +43,13 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a fresh interpreter in the checkout, without the settings of this one."""
     environment = {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, text=True, capture_output=True, check=False, timeout=240
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=240,
     )
 
 
