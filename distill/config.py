@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from edge_runtime.errors import UsageError
 from edge_runtime.options import option
-from train.config import FitConfig
+from train.config import FitConfig, ModelConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentConfig:
-    """Shape of the student: channels and residual blocks of each stage, whose maps are 24², 12².
+    """Shape of the student.
 
-    6² and 3² positions.
+    ``widths`` and ``blocks``: channels and residual blocks of each stage, whose maps are 24², 12², 6² and 3² positions.
     """
 
     widths: tuple[int, ...] = (24, 48, 96, 128)
@@ -31,6 +32,9 @@ class DistillConfig(FitConfig):
     out: Path = option(
         Path("out/distill"), "folder for checkpoint, log and weights; a run whose checkpoint lies there goes on"
     )
+    network: Literal["student", "full"] = option(
+        "student", "what is taught: the student, or the full model anew (born-again, Furlanello et al. 2018)"
+    )
     epochs: int = option(45, "passes over the Training split")
     learning_rate: float = option(
         2e-3, "peak of Adam's learning rate: after a warm-up of one epoch it falls as a cosine to zero"
@@ -42,7 +46,10 @@ class DistillConfig(FitConfig):
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"
     )
     label_weight: float = option(0.2, "share of the loss that comes from the labels; the rest comes from the teachers")
+    corrupt_share: float = option(0.25, "full model: share of the faces corrupted for the autoencoder to clean")
+    restore_weight: float = option(2.0, "full model: weight of the autoencoder's squared error")
     student: StudentConfig = field(default_factory=StudentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -51,6 +58,7 @@ class DistillConfig(FitConfig):
         self._require("views", holds=self.views >= 1, expected="at least 1")
         self._require("temperature", holds=self.temperature > 0, expected="more than 0")
         self._require("label_weight", holds=0 <= self.label_weight <= 1, expected="0 to 1")
+        self._require("corrupt_share", holds=0 <= self.corrupt_share < 1, expected="0 ≤ value < 1")
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(

@@ -19,10 +19,11 @@ from train.checkpoint import load_shape, load_weights
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
+from train.objective import restore_and_read
 
 
 class DistillObjective:
-    """Distillation loss of the view that the epoch's number selects."""
+    """Distillation loss of the view that the epoch's number selects; for a full model also its autoencoder's error."""
 
     def __init__(self, faces: FaceSet, targets: Tensor, config: DistillConfig) -> None:
         """Keep faces and teachers' targets (views, n, 7) on the device."""
@@ -35,16 +36,24 @@ class DistillObjective:
         """Draw the same view that the teachers labelled."""
         self.number = epoch % self.config.views
         self.view = draw_view(len(self.labels), self.config.seed, self.number, Augmentation()).to(self.config.device)
+        self.generator = torch.Generator(self.config.device).manual_seed(self.config.seed * 1_000_003 + epoch)
 
     def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
         """Loss parts of the faces ``index``."""
-        with torch.autocast(self.config.device, enabled=False):
-            faces = (apply_view(self.images[index], self.view[index]) - MEAN) / STD
-        logits = model(faces).float()
+        config = self.config
+        with torch.autocast(config.device, enabled=False):
+            faces = apply_view(self.images[index], self.view[index])
+        parts = {}
+        if config.network == "full":
+            logits, error = restore_and_read(model, faces, config.corrupt_share, self.generator)
+            parts["restore"] = config.restore_weight * error
+        else:
+            logits = model((faces - MEAN) / STD).float()
         targets, labels = self.targets[self.number, index], self.labels[index]
-        return distillation_loss(
-            logits, targets, labels, temperature=self.config.temperature, label_weight=self.config.label_weight
+        taught = distillation_loss(
+            logits, targets, labels, temperature=config.temperature, label_weight=config.label_weight
         )
+        return taught | parts
 
 
 def load_teacher(folder: Path, device: str) -> FullModel:
@@ -60,6 +69,7 @@ def distill(config: DistillConfig) -> None:
     teachers: list[nn.Module] = [load_teacher(folder, config.device) for folder in config.teachers]
     training, public = prepare(config)
     targets = teacher_targets(teachers, training, config)
-    student = Student(config.student).to(config.device)
-    averaged, metrics = fit(student, DistillObjective(training, targets, config), public, len(training), config)
-    finish(config, averaged, training, metrics)
+    network = FullModel(config.model) if config.network == "full" else Student(config.student)
+    objective = DistillObjective(training, targets, config)
+    averaged, metrics = fit(network.to(config.device), objective, public, len(training), config)
+    finish(config, "model" if config.network == "full" else "student", averaged, training, metrics)

@@ -13,6 +13,8 @@ from edge_runtime.errors import FerEdgeError, NotInstalledError
 from edge_runtime.options import add_options, to_options
 
 INTERRUPTED = 130
+OWN_MODULES = ("edge_runtime", "benchmarks", "train.", "distill.", "export.")
+"""A missing one of these is a fault of the program; train, distill and export themselves are absent from the wheel."""
 CHECKOUT_EXTRAS = frozenset({"train", "export"})
 """Extras whose commands are not in the wheel that a device installs."""
 
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fer-edge: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
-        if asked is None or (error.name or "").startswith(("edge_runtime", "benchmarks")):
+        if asked is None or (error.name or "").startswith(OWN_MODULES):
             raise  # a fault of the program itself: no package would mend it
         print(f"fer-edge: {_not_installed(error, asked)}", file=sys.stderr)
         return NotInstalledError.exit_code

@@ -93,11 +93,13 @@ def load_shape(folder: Path, part: str) -> dict[str, Any]:
 
     Raise ``DataError`` when the run trained another kind of network.
     """
+    meta = load_meta(folder)
     try:
-        shape: dict[str, Any] = load_meta(folder)["config"][part]
+        kind, shape = meta["shape"], meta["config"][part]
     except (KeyError, TypeError) as error:
-        step = "name a fer-edge train run as a teacher, a fer-edge distill run for the export"
-        raise DataError(
-            f"{folder} holds other weights", expected=f"config.{part} in weights.json", got="none", next_step=step
-        ) from error
-    return shape
+        kind, shape = str(error), {}
+    if kind != part:
+        step = "name a run of the full model as a teacher, and of the student for the export"
+        raise DataError(f"{folder} holds other weights", expected=f"those of a {part}", got=kind, next_step=step)
+    built: dict[str, Any] = shape
+    return built

@@ -10,34 +10,22 @@ from __future__ import annotations
 import json
 import math
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError
 from edge_runtime.options import data_path, to_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.metrics import Metrics, score, softmax
-from train.augment import Augmentation, apply_view, draw_view
 from train.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from train.config import FitConfig, TrainConfig
-from train.corruptions import corrupt
 from train.evaluate import predict
 from train.model import FullModel
-
-
-class Objective(Protocol):
-    """What a run minimises."""
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Draw what is random about this epoch."""
-
-    def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
-        """Loss parts, each a scalar, of the faces ``index`` int64 (n,); their sum is minimised."""
+from train.objective import EmotionObjective, Objective
 
 
 def fit(
@@ -60,10 +48,16 @@ def fit(
     first_epoch = 0
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, config.device)
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
-        first_epoch = state["epochs_done"]
+        try:
+            model.load_state_dict(state["model"])
+            averaged.load_state_dict(state["averaged"])
+            optimiser.load_state_dict(state["optimiser"])
+            first_epoch = state["epochs_done"]
+        except (RuntimeError, ValueError, KeyError) as error:
+            step = "name another --out, or give the options that the run was started with"
+            what = f"{checkpoint} is of another network"
+            expected = f"weights of this {type(model).__name__}"
+            raise DataError(what, expected=expected, got=str(error)[:300], next_step=step) from error
     metrics = score(public.labels, softmax(predict(averaged, public.images))) if first_epoch == config.epochs else None
 
     for epoch in range(first_epoch, config.epochs):
@@ -124,50 +118,6 @@ def schedule(epochs_done: float, epochs: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (epochs_done - 1) / max(epochs - 1, 1)))
 
 
-class EmotionObjective:
-    """Class-weighted cross entropy of the emotion, and squared error of the restored face (the paper's two aims)."""
-
-    def __init__(self, faces: FaceSet, config: TrainConfig) -> None:
-        """Keep the faces on the device and weigh the classes by their frequency."""
-        self.config = config
-        self.images = torch.from_numpy(faces.images).to(config.device)
-        self.labels = torch.from_numpy(faces.labels).to(config.device)
-        frequency = torch.bincount(self.labels, minlength=7).clamp(min=1) / len(faces)
-        weights = frequency**-config.class_weight_power
-        # so scaled that the mean weight of a face is 1, and the learning rate means the same at every power
-        self.class_weights = weights / (weights * frequency).sum()
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Draw the epoch's view of every face."""
-        self.view = draw_view(len(self.labels), self.config.seed, epoch, Augmentation()).to(self.config.device)
-        self.generator = torch.Generator(self.config.device).manual_seed(self.config.seed * 1_000_003 + epoch)
-
-    def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
-        """Loss parts of the faces ``index``."""
-        assert isinstance(model, FullModel)  # noqa: S101  (the two aims need the parts of this model)
-        labels = self.labels[index]
-        with torch.autocast(self.config.device, enabled=False):
-            view = apply_view(self.images[index], self.view[index])
-            share, partner = self._mixture(len(index))
-            clean = share * view + (1 - share) * view[partner]
-            corrupted = corrupt(clean, self.config.corrupt_share, self.generator)
-        restored = model.restore((corrupted - MEAN) / STD)
-        logits = model.read(restored).float()
-        emotion = share * self._entropy(logits, labels) + (1 - share) * self._entropy(logits, labels[partner])
-        restore = nn.functional.mse_loss(restored.float(), clean)
-        return {"emotion": emotion, "restore": self.config.restore_weight * restore}
-
-    def _mixture(self, n: int) -> tuple[Tensor, Tensor]:
-        """Draw a step's mixup: the faces' own share, in [0.5, 1] (1 mixes nothing), and each one's partner."""
-        draws = torch.rand(2, generator=self.generator, device=self.config.device)
-        own = torch.where(draws[0] < self.config.mixup_share, 0.5 + 0.5 * draws[1], torch.ones_like(draws[1]))
-        return own, torch.randperm(n, generator=self.generator, device=self.config.device)
-
-    def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        smoothing = self.config.label_smoothing
-        return nn.functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
-
-
 def prepare(config: FitConfig) -> tuple[FaceSet, FaceSet]:
     """Read the Training and PublicTest faces, seed torch, make the output folder and save the configuration in it."""
     data = data_path(config.data)
@@ -181,10 +131,14 @@ def prepare(config: FitConfig) -> tuple[FaceSet, FaceSet]:
     return training, public
 
 
-def finish(config: FitConfig, averaged: nn.Module, training: FaceSet, metrics: Metrics) -> None:
-    """Write the averaged weights with what they are, and print their score."""
+def finish(config: FitConfig, shape: str, averaged: nn.Module, training: FaceSet, metrics: Metrics) -> None:
+    """Write the averaged weights with what they are, and print their score.
+
+    ``shape``: the field of the configuration that says how the network is built; a reader looks for it.
+    """
     meta: dict[str, Any] = {
         "config": to_plain(config),
+        "shape": shape,
         "data_sha256": training.sha256,
         "public_test": to_plain(metrics),
     }
@@ -198,4 +152,4 @@ def train(config: TrainConfig) -> None:
     training, public = prepare(config)
     model = FullModel(config.model).to(config.device)
     averaged, metrics = fit(model, EmotionObjective(training, config), public, len(training), config)
-    finish(config, averaged, training, metrics)
+    finish(config, "model", averaged, training, metrics)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,17 @@ import pytest
 import torch
 
 from distill.config import DistillConfig
-from distill.loop import load_teacher
+from distill.loop import distill, load_teacher
 from distill.loss import distillation_loss
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError, UsageError
+from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from train.augment import Augmentation, apply_view, draw_view
+from train.checkpoint import load_shape
+from train.config import ModelConfig
+from train.model import FullModel
 
 
 def test_loss_is_the_published_formula() -> None:
@@ -75,6 +81,20 @@ def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, sm
     with torch.no_grad():
         teacher.classify[1].bias += torch.arange(7.0)
     assert not torch.equal(teacher_targets([teacher], faces, options), first)
+
+
+def test_the_full_model_can_be_taught_and_teach(options: DistillConfig, toy_teacher: Path) -> None:
+    """A full model learns from a teacher with all its parts, its autoencoder too, and is then one itself."""
+    shape = from_plain(ModelConfig, load_shape(toy_teacher, "model"))
+    distill(dataclasses.replace(options, network="full", model=shape, epochs=1, batch=24))
+    assert {"teacher", "label", "restore"} <= json.loads((options.out / "log.jsonl").read_text()).keys()
+    assert isinstance(load_teacher(options.out, "cpu"), FullModel)
+
+
+def test_a_student_cannot_teach(toy_student: Path) -> None:
+    """A student's folder in the place of a full model's is named as such."""
+    with pytest.raises(DataError, match="expected those of a model, got student"):
+        load_teacher(toy_student, "cpu")
 
 
 def test_no_teacher_and_a_missing_teacher_are_refused(tmp_path: Path) -> None:

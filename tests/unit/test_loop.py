@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from edge_runtime.errors import DataError, UsageError
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train import loop
 from train.config import ModelConfig, TrainConfig
-from train.loop import EmotionObjective, fit, schedule
+from train.loop import fit, schedule
 from train.model import FullModel
+from train.objective import EmotionObjective
 
 SHAPE = ModelConfig(widths=(8, 8, 16), blocks=(1, 1, 1), lstm_hidden=8, autoencoder_width=8)
 
@@ -68,6 +70,17 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(small_csv: Pat
     options = config(tmp_path, small_csv, 2)
     with pytest.raises(DataError, match=r"epoch 2, step 0, learning rate .* expected finite"):
         fit(FullModel(SHAPE), Exploding(faces, options), read_faces(small_csv, "PublicTest"), len(faces), options)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+def test_a_checkpoint_of_another_network_is_refused(small_csv: Path, tmp_path: Path) -> None:
+    """Going on with other widths ends in one error, and the checkpoint stays."""
+    faces = read_faces(small_csv, "Training")
+    run(config(tmp_path, small_csv, 1), faces)
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    wider = dataclasses.replace(config(tmp_path, small_csv, 2), model=dataclasses.replace(SHAPE, widths=(8, 8, 24)))
+    with pytest.raises(DataError, match="of another network: expected weights of this FullModel"):
+        run(wider, faces)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
 
 
