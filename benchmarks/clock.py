@@ -16,10 +16,7 @@ LEAST_BEYOND = 5
 """A percentile needs at least this many samples beyond it, or one late call decides it: p99 needs 500."""
 
 _BLOCK = 20
-"""Calls of one candidate in a row.
-
-Enough to be in its caches as in use, few enough that drift of the machine hits all alike.
-"""
+"""Calls of one candidate in a row: enough to fill its caches as use does, so few that the machine's drift hits all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +54,8 @@ def interleave(
 ) -> dict[str, Latency]:
     """Time each call, in turns of a few, until every one has run for ``min_seconds`` AND ``min_count`` times.
 
-    A call is given the number of the round, so that it can vary its input. One turn of each is a warm-up and is not
-    counted.
+    A call is given the number of the round, so that it can vary its input. The first turn of each is a warm-up, which
+    is not counted.
     """
     samples: dict[str, list[float]] = {name: [] for name in calls}
     spent = dict.fromkeys(calls, 0.0)

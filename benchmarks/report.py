@@ -16,9 +16,9 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One candidate in one scenario. ``faces``: faces a call (0 in scenario ``frame``: as many as the frame has).
+    """One candidate in one scenario.
 
-    ``stage``: of a frame, or empty.
+    ``faces``: faces a call (0 in scenario ``frame``: as many as the frame has). ``stage``: of a frame, or empty.
     """
 
     scenario: str

@@ -24,20 +24,14 @@ from edge_runtime.results import Frame
 from edge_runtime.sources import open_source
 
 CLIP_FRAMES = 60
-"""Frames of the clip that are kept in memory, evenly spread over it.
-
-Decoding is not what is measured (55 MB at 640×480).
-"""
+"""Frames of the clip kept in memory (55 MB at 640×480), evenly spread over it: decoding is not what is measured."""
 
 NULL = "null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One loaded artefact; loading is reading, verifying, compiling and the self-test.
-
-    And the first call is apart from the rest.
-    """
+    """One loaded artefact. Loading is reading, verifying, compiling and the self-test; the first call is apart."""
 
     classifier: EmotionClassifier
     load_ms: float
@@ -45,9 +39,9 @@ class Candidate:
 
 
 def load_candidates(bundle: str, threads: int) -> dict[str, Candidate]:
-    """Load every artefact of ``bundle`` whose engine is installed, and the null backend.
+    """Load every artefact of ``bundle`` whose engine is installed.
 
-    Which shows the harness's own cost.
+    The null backend is among the candidates: its times are the harness's own.
     """
     installed = installed_engines()
     card = read_card(bundle_folder(bundle))

@@ -21,10 +21,7 @@ CHECKOUT_EXTRAS = frozenset({"train", "export"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: what it is for, its options and its function as ``module:name``.
-
-    And the extra that brings what it imports.
-    """
+    """One command: its purpose, its options and function as ``module:name``, and the extra that brings its imports."""
 
     purpose: str
     options: str

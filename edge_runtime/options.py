@@ -80,10 +80,7 @@ def from_plain(options_class: type[T], plain: dict[str, Any]) -> T:
 
 
 def data_path(given: Path | None) -> Path:
-    """Return the face data that was named by ``--data`` or, failing that.
-
-    By the environment variable ``FER_EDGE_DATA``.
-    """
+    """Return the face data named by ``--data`` or, without it, by the environment variable ``FER_EDGE_DATA``."""
     if given is not None:
         return given
     if named := os.environ.get(DATA_VARIABLE):

@@ -22,6 +22,7 @@ from distill.student import Student
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.contract import (
+    CARD_NAME,
     SCHEMA,
     Artefact,
     Crop,
@@ -37,7 +38,7 @@ from edge_runtime.emotions.contract import (
 )
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD, normalise
-from edge_runtime.errors import RegressionError
+from edge_runtime.errors import RegressionError, UsageError
 from edge_runtime.options import data_path, from_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.metrics import score, softmax
@@ -58,6 +59,7 @@ Files = dict[str, bytes]
 def export(config: ExportConfig) -> None:
     """Run ``fer-edge export``."""
     logging.disable(logging.WARNING)  # three converters' advice to their own developers
+    _check_target(config)
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     model = Student(from_plain(StudentConfig, load_shape(config.weights, "student")))
@@ -93,10 +95,29 @@ def write_bundle(
     Nothing of ``out`` is touched before the new bundle is whole. What disagrees is named in ``provenance.omitted``.
     """
     reference = predict(model, public.images)
-    temperature = fit_temperature(public.labels, reference)
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    try:
+        card = _fill(partial, model, calibration, public, reference, seed, provenance)
+        _replace(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    print(table(card))
+    return card
+
+
+def _fill(
+    folder: Path,
+    model: torch.nn.Module,
+    calibration: NDArray[np.float32],
+    public: FaceSet,
+    reference: NDArray[np.float32],
+    seed: int,
+    provenance: Provenance,
+) -> ModelCard:
+    """Write every artefact that passes the gate, and the card, into an empty folder."""
+    temperature = fit_temperature(public.labels, reference)
     artefacts, omitted = [], {}
     for engine, precision, files in tqdm(conversions(model, calibration), total=9, desc="artefacts", unit="artefact"):
         artefact, objection = measure(engine, precision, files, public, reference, temperature, seed)
@@ -105,7 +126,10 @@ def write_bundle(
             continue
         artefacts.append(artefact)
         for name, content in files.items():
-            (partial / name).write_bytes(content)
+            (folder / name).write_bytes(content)
+    if not artefacts:
+        step = "retrain, or export with other tool versions; no bundle was written"
+        raise RegressionError("all artefacts", expected="agreement with torch", got=str(omitted), next_step=step)
     card = ModelCard(
         schema=SCHEMA,
         name="student",
@@ -117,11 +141,8 @@ def write_bundle(
             **{field: getattr(provenance, field) for field in Provenance.__slots__} | {"omitted": omitted}
         ),
     )
-    write_card(partial, card)
-    read_card(partial)  # what was written is what a device will read
-    _replace(partial, out)
-    print(table(card))
-    return card
+    write_card(folder, card)
+    return read_card(folder)  # what was written is what a device will read
 
 
 def conversions(model: torch.nn.Module, calibration: NDArray[np.float32]) -> Iterator[tuple[Engine, Precision, Files]]:
@@ -203,6 +224,15 @@ def table(card: ModelCard) -> str:
         lines.append(f"{artefact!s:<16}{artefact.size_bytes / 1000:>8.0f}{accuracy}{closeness}")
     lines += [f"left out: {name}: {reason}" for name, reason in card.provenance.omitted.items()]
     return "\n".join(lines)
+
+
+def _check_target(config: ExportConfig) -> None:
+    """Refuse to replace anything that is not a bundle."""
+    out, weights = config.out.resolve(), config.weights.resolve()
+    other = out.exists() and not (out / CARD_NAME).is_file() and (not out.is_dir() or any(out.iterdir()))
+    if other or out == weights or out in weights.parents:
+        expected = "a new folder, or a bundle to replace"
+        raise UsageError(f"--out {config.out}", expected=expected, got="something else", next_step="name another --out")
 
 
 def _replace(partial: Path, out: Path) -> None:

@@ -33,10 +33,7 @@ def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
 
 
 def fit_temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    """Return the temperature in [0.25, 4] that minimises the negative log-likelihood of ``labels`` (n,) (Guo et al.
-
-    2017).
-    """
+    """Return the temperature in [0.25, 4] under which ``labels`` (n,) are likeliest (Guo et al. 2017)."""
 
     def loss(log_temperature: float) -> float:
         likelihood = softmax(logits, float(np.exp(log_temperature)))[np.arange(len(labels)), labels]

@@ -16,7 +16,7 @@ class ExportConfig:
     weights: Path = option(Path("out/distill"), "folder of a finished fer-edge distill run")
     data: Path | None = option(None, "FER2013 as .csv or .parquet (default: FER_EDGE_DATA)")
     out: Path = option(
-        Path("out/student"), "folder of the bundle; one that is there is replaced when the new one is whole"
+        Path("out/bundle"), "folder of the bundle; one that is there is replaced when the new one is whole"
     )
     calibration: int = option(512, "Training faces whose ranges the int8 artefacts are calibrated on")
     seed: int = option(7, "seed of the calibration faces and of the self-test")

@@ -11,10 +11,7 @@ TOP1_AGREEMENT = 0.98
 """Least share of faces on which artefact and torch model must name the same emotion."""
 
 LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 1.5}
-"""Most that a logit may differ anywhere: rounding for floats.
-
-For int8 a fraction of the logits' own spread (about ±4).
-"""
+"""Most that a logit may differ anywhere: for floats by rounding, for int8 by a fraction of the logits' spread (±4)."""
 
 SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.25}
 """Most that a logit may differ from device to device.

@@ -76,7 +76,7 @@ class _Faces(CalibrationDataReader):  # type: ignore[misc] # the package has no 
 def to_int8(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
     """Quantise statically: per-channel int8 weights, uint8 activations.
 
-    Their ranges are the whole ones seen in ``calibration`` (n, 1, 48, 48).
+    The activations' ranges are the whole ones seen in ``calibration`` (n, 1, 48, 48).
     Signed activations are three to four times slower on ONNX Runtime's CPU kernels.
     """
     with tempfile.TemporaryDirectory() as folder:

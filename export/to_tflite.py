@@ -51,7 +51,7 @@ def to_fp16(fp32: bytes) -> bytes:
 def to_int8(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
     """Quantise statically: per-channel int8 weights, int8 activations.
 
-    Their ranges are the whole ones seen in ``calibration`` (n, 1, 48, 48).
+    The activations' ranges are the whole ones seen in ``calibration`` (n, 1, 48, 48).
     The quantiser's own aggregation is a moving average, which clips; and both signatures see the same faces, so that
     a face
     has the same logits whichever batch it comes in.

@@ -43,10 +43,7 @@ def jpeg(faces: Tensor, coarseness: Tensor) -> Tensor:
 
 
 def illumination(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """Multiply by a smooth random field of mean 1 and swing ± ``strength`` (n, 1, 1, 1).
-
-    Light from one side, a shadow.
-    """
+    """Light from one side, a shadow: multiply by a smooth random field of mean 1, swing ± ``strength`` (n, 1, 1, 1)."""
     coarse = torch.rand((len(faces), 1, 3, 3), generator=generator, device=faces.device) * 2 - 1
     field = F.interpolate(coarse, size=list(faces.shape[2:]), mode="bicubic", align_corners=True)
     return faces * (1 + strength * field)

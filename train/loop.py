@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, UsageError
 from edge_runtime.options import data_path, to_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.metrics import Metrics, score, softmax
@@ -44,21 +45,12 @@ def fit(
     vectors = [p for p in model.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    if n_train < config.batch:
+        expected = f"at least a batch of {config.batch}"
+        raise DataError("too few Training faces", expected=expected, got=str(n_train), next_step="lower --batch")
     steps = n_train // config.batch  # a last, partial batch is left out; the next epoch's order brings its faces back
-    first_epoch = 0
-    if checkpoint.exists():
-        state = load_checkpoint(checkpoint, config.device)
-        try:
-            model.load_state_dict(state["model"])
-            averaged.load_state_dict(state["averaged"])
-            optimiser.load_state_dict(state["optimiser"])
-            first_epoch = state["epochs_done"]
-        except (RuntimeError, ValueError, KeyError) as error:
-            step = "name another --out, or give the options that the run was started with"
-            what = f"{checkpoint} is of another network"
-            expected = f"weights of this {type(model).__name__}"
-            raise DataError(what, expected=expected, got=str(error)[:300], next_step=step) from error
-    metrics = score(public.labels, softmax(predict(averaged, public.images))) if first_epoch == config.epochs else None
+    first_epoch = _resume(checkpoint, model, averaged, optimiser, config) if checkpoint.exists() else 0
+    metrics = score(public.labels, softmax(predict(averaged, public.images)))
 
     for epoch in range(first_epoch, config.epochs):
         started = time.monotonic()
@@ -107,8 +99,28 @@ def fit(
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(" · ".join(f"{name} {value:.4g}" for name, value in line.items()), flush=True)
-    assert metrics is not None  # noqa: S101  (epochs ≥ 1: either a past epoch or one of these was scored)
     return averaged.module, metrics
+
+
+def _resume(
+    checkpoint: Path, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, config: FitConfig
+) -> int:
+    """Load a checkpoint into all that an epoch starts from; return the number of epochs done."""
+    state = load_checkpoint(checkpoint, config.device)
+    try:
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        epochs_done = int(state["epochs_done"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        step = "name another --out, or give the options that the run was started with"
+        expected = f"weights of this {type(model).__name__}"
+        what = f"{checkpoint} is of another network"
+        raise DataError(what, expected=expected, got=str(error)[:300], next_step=step) from error
+    if epochs_done > config.epochs:
+        expected, step = f"at least the {epochs_done} that are done", "raise it, or name another --out"
+        raise UsageError("--epochs", expected=expected, got=str(config.epochs), next_step=step)
+    return epochs_done
 
 
 def schedule(epochs_done: float, epochs: int) -> float:
@@ -123,6 +135,10 @@ def prepare(config: FitConfig) -> tuple[FaceSet, FaceSet]:
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     print(f"{training.described} · {public.described}")
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "--device cuda", expected="a GPU that torch can use", got="none", next_step="take --device cpu"
+        )
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)

@@ -42,10 +42,7 @@ class Autoencoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions with a shortcut around them (He et al.
-
-    2016); the shortcut is 1×1 where the shape changes.
-    """
+    """Two 3×3 convolutions with a shortcut (He et al. 2016), which is a 1×1 convolution where the shape changes."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         """Build a block that halves the map when ``stride`` is 2."""
@@ -65,7 +62,7 @@ class ResidualBlock(nn.Module):
 class Backbone(nn.Sequential):
     """5×5 stem with stride 2, then stages of residual blocks, each but the first halving the map.
 
-    (n, 1, 48, 48) -> (n, 256, 3, 3).
+    Maps faces (n, 1, 48, 48) to features (n, 256, 3, 3).
     """
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
@@ -80,10 +77,7 @@ class Backbone(nn.Sequential):
 
 
 class SoftAttention(nn.Module):
-    """Additive attention (Bahdanau et al.
-
-    2015) over positions: (n, positions, features) -> one context vector (n, features).
-    """
+    """Additive attention over positions: (n, positions, features) -> (n, features) (Bahdanau et al. 2015)."""
 
     def __init__(self, features: int) -> None:
         """Build the two-layer scorer."""

@@ -34,9 +34,8 @@ class EmotionObjective:
         self.images = torch.from_numpy(faces.images).to(config.device)
         self.labels = torch.from_numpy(faces.labels).to(config.device)
         frequency = torch.bincount(self.labels, minlength=7).clamp(min=1) / len(faces)
-        weights = frequency**-config.class_weight_power
-        # so scaled that the mean weight of a face is 1, and the learning rate means the same at every power
-        self.class_weights = weights / (weights * frequency).sum()
+        # only their ratios count: cross_entropy divides by the sum of the batch's weights
+        self.class_weights = frequency**-config.class_weight_power
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the epoch's view of every face."""

@@ -56,12 +56,18 @@ class EmotionClassifier:
         contents = read_files(folder, artefact)
         try:
             backend = open_backend(artefact.engine, contents, threads)
-        except (RuntimeError, ValueError) as error:  # what the three engines raise for a network they cannot load
+            selftest.check(backend, artefact, card.input)
+        except (
+            RuntimeError,
+            ValueError,
+        ) as error:  # what the three engines raise for a network that they cannot load or run
             step = "choose another --engine, or update the engine"
             raise BundleError(
-                f"{artefact} of {folder}", expected="a network that the engine loads", got=str(error), next_step=step
+                f"{artefact} of {folder}",
+                expected="a network that the engine loads and runs",
+                got=str(error),
+                next_step=step,
             ) from error
-        selftest.check(backend, artefact, card.input)
         return cls(card, artefact, backend)
 
     def logits(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 def faces(seed: int, n: int) -> NDArray[np.uint8]:
-    """Return ``n`` seeded pictures uint8 (n, 48, 48).
-
-    Coarse patches of light and shade, which excite every layer, and fine grain.
-    """
+    """Return ``n`` seeded pictures uint8 (n, 48, 48): light and shade in patches, and grain, excite every layer."""
     # RandomState, not Generator: numpy promises that its stream never changes
     random = np.random.RandomState(seed)
     coarse = random.randint(24, 232, (n, 6, 6))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import UsageError
+from edge_runtime.quiet import quiet
 from edge_runtime.results import NO_DETECTIONS, Detections
 
 _NEXT_STEP = "fetch face_detection_yunet_2023mar.onnx again, or take --detector mtcnn"
@@ -29,7 +28,7 @@ class YuNet:
         model = np.frombuffer(file.read_bytes(), np.uint8)  # not by name: OpenCV takes a file for what its suffix says
         self._size_wh = (320, 320)
         try:
-            with _quiet():
+            with quiet():
                 # overlap of 0.3 and 5000 candidates, as in OpenCV's example
                 config = np.empty(0, np.uint8)
                 self._net = cv2.FaceDetectorYN.create("onnx", model, config, self._size_wh, score_threshold, 0.3, 5000)
@@ -53,20 +52,3 @@ class YuNet:
         # a row: x, y, width, height, five landmarks x y, score
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         return Detections(boxes_xyxy=boxes, scores=rows[:, 14], landmarks=rows[:, 4:14].reshape(-1, 5, 2))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV 5 from its warning, on each creation, of a target that does not matter here; what fails is raised."""
-    import cv2
-
-    log = getattr(cv2.utils, "logging", None)  # OpenCV 4 has no such module, and does not warn
-    if log is None:
-        yield
-        return
-    level = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_FATAL)
-    try:
-        yield
-    finally:
-        log.setLogLevel(level)

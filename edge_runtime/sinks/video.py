@@ -29,10 +29,7 @@ class VideoSink:
         self._size_wh = (0, 0)
 
     def write(self, result: FrameResult) -> None:
-        """Draw and encode one frame; a frame of another size than the first is scaled to it.
-
-        Which a video cannot hold otherwise.
-        """
+        """Draw and encode one frame, scaled to the first one's size: a video can hold no other."""
         height, width = result.frame.image.shape[:2]
         if self._writer is None:
             codec = cv2.VideoWriter.fourcc(*CODECS[self._file.path.suffix.lower()])

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edge_runtime.errors import SourceError
+from edge_runtime.quiet import quiet
 from edge_runtime.results import Frame
 
 DEFAULT_FPS = 30.0
@@ -24,9 +25,8 @@ class _Capture:
     live: bool
 
     def __init__(self, target: int | str) -> None:
-        # the reasons that OpenCV prints on its own are no help beside one clear message
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self._capture = cv2.VideoCapture(target)
+        with quiet():
+            self._capture = cv2.VideoCapture(target)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if np.isfinite(fps) and fps > 0 else DEFAULT_FPS
 

@@ -28,16 +28,19 @@ class PanSource:
 
     def __init__(self, picture: Path) -> None:
         """Read the picture; raise ``SourceError`` when it is not one."""
-        self._picture = read_picture(picture)
+        original = read_picture(picture)
+        self._size_wh = original.shape[1], original.shape[0]
+        # warpAffine samples with gaps where it shrinks, so a picture that is larger than a frame is first averaged down
+        share = min(1.0, 1.25 * SIZE_WH[0] / self._size_wh[0])
+        self._reduced = cv2.resize(original, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
 
     def transform(self, index: int) -> NDArray[np.float64]:
         """Return the (2, 3) matrix from pixels of the picture to pixels of frame ``index``.
 
         The whole width fits at zoom 1. Zoom swings between 1 and 1.25, tilt by ±6 degrees and the centre by ±12
-        pixels, each
-        at its own pace, so that no two frames are alike.
+        pixels, each at its own pace, so that no two frames are alike.
         """
-        height, width = self._picture.shape[:2]
+        width, height = self._size_wh
         turn = 2 * math.pi * index / FRAMES
         zoom = SIZE_WH[0] / width * (1.125 - 0.125 * math.cos(2 * turn))
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 6 * math.sin(3 * turn), zoom)
@@ -50,9 +53,9 @@ class PanSource:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames."""
         for index in range(FRAMES):
-            image = cv2.warpAffine(
-                self._picture, self.transform(index), SIZE_WH, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
-            )
+            matrix = self.transform(index)
+            matrix[:, :2] *= self._size_wh[0] / self._reduced.shape[1]
+            image = cv2.warpAffine(self._reduced, matrix, SIZE_WH, borderMode=cv2.BORDER_REFLECT_101)
             yield Frame(image=image.astype(np.uint8, copy=False), index=index, captured_ns=time.monotonic_ns())
 
     def __enter__(self) -> Self:
@@ -66,10 +69,7 @@ class PanSource:
 
 
 def warp_boxes(boxes_xyxy: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the upright boxes (n, 4) around boxes (n, 4) that were mapped by ``matrix`` (2, 3).
-
-    Same centre and, tilted little, scaled size.
-    """
+    """Return upright boxes (n, 4) for boxes (n, 4) mapped by ``matrix`` (2, 3): centres are moved, sides scaled."""
     centre = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     half = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / 2 * math.hypot(matrix[0, 0], matrix[0, 1])
     moved = centre @ matrix[:, :2].T + matrix[:, 2]

@@ -18,7 +18,7 @@ from edge_runtime.emotions import selftest
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import Parity, Precision, read_card
 from edge_runtime.emotions.normalise import normalise
-from edge_runtime.errors import BundleError, DataError, RegressionError
+from edge_runtime.errors import BundleError, DataError, RegressionError, UsageError
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from edge_runtime.scoring.metrics import softmax
@@ -106,6 +106,18 @@ def test_an_export_that_fails_leaves_the_old_bundle_untouched(
     with pytest.raises(OSError, match="No space left"):
         export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
     assert (out / "model.json").read_text() == "the old one"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_export_replaces_nothing_but_a_bundle(toy_student: Path, small_csv: Path, tmp_path: Path) -> None:
+    """A folder of something else, the weights themselves and a folder above them are refused, and stay."""
+    (tmp_path / "diary").mkdir()
+    (tmp_path / "diary" / "monday.txt").write_text("rain")
+    for out in (tmp_path / "diary", toy_student, toy_student.parent):
+        with pytest.raises(UsageError, match="a new folder, or a bundle to replace"):
+            export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
+    assert (tmp_path / "diary" / "monday.txt").read_text() == "rain"
+    assert (toy_student / "weights.safetensors").exists()
 
 
 def test_a_changed_byte_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
@@ -143,7 +155,7 @@ def test_garbage_with_the_right_sha256_is_refused(toy_bundle: Path, tmp_path: Pa
             artefact["files"][name] = hashlib.sha256(b"not a network").hexdigest()
     (copy / "model.json").write_text(json.dumps(raw))
     for engine, precision in NINE:
-        with pytest.raises(BundleError, match="a network that the engine loads"):
+        with pytest.raises(BundleError, match="a network that the engine loads and runs"):
             EmotionClassifier.load(copy, engine=engine, precision=precision)
 
 

@@ -56,4 +56,12 @@ def test_a_face_is_counted_under_its_track() -> None:
         stats.add(result(1.0, **{emotion: 7}), output_ms=0.0)
     assert stats.emotions == {7: {"happy": 2, "fear": 1}}
     assert stats.faces_per_frame == [1, 1, 1]
-    assert stats.stage_ms["detect"] == pytest.approx([1.0] * 3)
+    assert [row["detect"] for row in stats.stage_ms] == pytest.approx([1.0] * 3)
+
+
+def test_a_frame_that_was_interrupted_does_not_spoil_the_summary() -> None:
+    """Ctrl-C between the two lines that count a frame leaves a summary of the others."""
+    stats = RunStats()
+    stats.add(result(1.0, happy=1), output_ms=0.5)
+    stats.stage_ms.append({"detect": 3.0, "align": 1.0, "output": 0.5})
+    assert stats.summary().startswith("1 frames, 1 faces found")

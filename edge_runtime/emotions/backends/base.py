@@ -29,10 +29,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineEntry:
-    """Where an engine's backend lives, the modules that can serve it (one is enough).
-
-    And the extra that brings the first.
-    """
+    """An engine's backend: its module, the modules one of which it needs, and the extra that brings the first."""
 
     module: str
     needs: tuple[str, ...]

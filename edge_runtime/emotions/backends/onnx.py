@@ -35,7 +35,10 @@ class OnnxBackend:
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48)."""
-        logits: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+        try:
+            logits: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+        except _REFUSALS as error:
+            raise RuntimeError(str(error)) from error
         return logits
 
     def close(self) -> None:

@@ -35,13 +35,13 @@ class TfliteBackend:
         for key in self._interpreter.get_signature_list():
             signature = _Signature(self._interpreter.get_signature_runner(key))
             self._signatures[signature.batch] = signature
+        if 1 not in self._signatures:
+            message = f"signatures of batch {sorted(self._signatures)} and none of batch 1"
+            raise ValueError(message)
         self._sizes = sorted(self._signatures, reverse=True)
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48).
-
-        As many large batches as fit, then smaller ones.
-        """
+        """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48), computed in the largest parts that fit."""
         logits = np.empty((len(batch), len(EMOTIONS)), np.float32)
         start = 0
         for size in self._sizes:
