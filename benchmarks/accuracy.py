@@ -1,46 +1,140 @@
-"""``fer-edge evaluate``: accuracy of a bundle's artefacts, each by its own engine, on labelled faces."""
+"""``fer-edge evaluate``: how right a bundle's artefacts or trained weights are, and how sure one can be of it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from edge_runtime.emotions.backends.base import installed_engines
-from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
-from edge_runtime.emotions.contract import read_card
-from edge_runtime.options import data_path, option
-from edge_runtime.scoring.datasets import read_faces
-from edge_runtime.scoring.metrics import score
+from benchmarks import corruptions
+from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
+from edge_runtime.errors import NotInstalledError, UsageError
+from edge_runtime.options import data_path, option, to_plain
+from edge_runtime.scoring.calibration import cross_fitted
+from edge_runtime.scoring.datasets import FaceSet, read_faces
+from edge_runtime.scoring.metrics import calibration_error, intervals, score, softmax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions:
     """Options of ``fer-edge evaluate``; it reads PublicTest, and nothing else."""
 
-    data: Path | None = option(None, "FER2013 as .csv or .parquet (default: FER_EDGE_DATA)")
+    data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
     bundle: str = option("student", "name of a shipped bundle, or a bundle's folder")
+    weights: tuple[Path, ...] = option(
+        (), "folders of trained weights, measured in the bundle's place; several also as an ensemble"
+    )
+    mirror: bool = option(default=False, text="average each face with its mirror image, and say so")
+    corruptions: bool = option(default=False, text="also on ten kinds of corrupted faces, five severities each")
+    out: Path | None = option(None, "folder for evaluation.json, confusion matrices and heat-maps as PNG")
     threads: int = option(1, "CPU threads of inference")
+    seed: int = option(0, "seed of the bootstrap and of the corruptions")
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        if self.threads < 1:
+            step = "correct the option"
+            raise UsageError("--threads is out of range", expected="at least 1", got=str(self.threads), next_step=step)
 
 
 def evaluate(options: EvaluateOptions) -> None:
-    """Print one line for each artefact whose engine is installed: each face once through the graph."""
+    """Print, and with ``out`` write, the figures of each candidate: each face once through it unless asked."""
+    if options.out:
+        _check_plots()
+        options.out.mkdir(parents=True, exist_ok=True)
     faces = read_faces(data_path(options.data), "PublicTest")
     print(faces.described)
-    print(f"{'artefact':<16}{'accuracy':>10}{'macro-F1':>10}{'ECE':>8}   recall")
-    for artefact in tqdm(
-        read_card(bundle_folder(options.bundle)).artefacts, unit="artefact", leave=False, disable=None
-    ):
-        if artefact.engine not in installed_engines():
-            print(f"{artefact!s:<16} engine not installed")
-            continue
-        classifier = EmotionClassifier.load(
-            options.bundle, engine=artefact.engine, precision=artefact.precision, threads=options.threads
+    reports = []
+    candidates = (
+        of_weights(options.weights, options.threads) if options.weights else of_bundle(options.bundle, options.threads)
+    )
+    for plain in candidates:
+        candidate = mirrored(plain) if options.mirror else plain
+        report = measure(candidate, faces, options)
+        reports.append(report)
+        print("\n" + describe(report), flush=True)
+        if options.out:
+            draw(report, options.out, faces.split)
+    if options.out:
+        document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
+        partial = options.out / "evaluation.partial"
+        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        partial.replace(options.out / "evaluation.json")
+        print(f"\nwritten to {options.out}")
+
+
+def measure(candidate: Candidate, faces: FaceSet, options: EvaluateOptions) -> dict[str, Any]:
+    """Measure one candidate on labelled faces; what returns is what the JSON file holds."""
+    scores = np.log(np.maximum(candidate.predict(faces.images), 1e-12))  # logits, up to a constant of each face
+    metrics = score(faces.labels, softmax(scores, candidate.temperature))
+    report = {"name": candidate.name, "temperature": candidate.temperature, **to_plain(metrics)}
+    report["intervals_95"] = intervals(metrics, options.seed)
+    report["ece_unscaled"] = calibration_error(faces.labels, softmax(scores))
+    report["ece_scaled"] = calibration_error(faces.labels, cross_fitted(faces.labels, scores))
+    if options.corruptions:
+        report["corruptions"] = robustness(candidate.predict, faces, options.seed)
+    return report
+
+
+def robustness(predict: Predict, faces: FaceSet, seed: int) -> dict[str, list[float]]:
+    """Accuracy at each severity, by kind of corruption."""
+    found: dict[str, list[float]] = {kind: [] for kind in corruptions.KINDS}
+    cells = [(kind, severity) for kind in corruptions.KINDS for severity in corruptions.SEVERITIES]
+    for kind, severity in tqdm(cells, desc="corruptions", unit="cell", leave=False, disable=None):
+        answers = predict(corruptions.corrupt(faces.images, kind, severity, seed)).argmax(axis=1)
+        found[kind].append(float((answers == faces.labels).mean()))
+    return found
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Lay one candidate's report out for people, in per cent."""
+
+    def with_interval(name: str) -> str:
+        low, high = report["intervals_95"][name]
+        return f"{report[name]:.1%} [{low:.1%}, {high:.1%}]"
+
+    lines = [f"{report['name']}: accuracy {with_interval('accuracy')}, n = {report['n']}"]
+    for kind in ("macro", "weighted"):
+        figures = (f"{name} {with_interval(f'{kind}_{name}')}" for name in ("precision", "recall", "f1"))
+        lines.append(f"  {kind:<9} " + ", ".join(figures))
+    lines.append(
+        f"  calibration error {report['ece_unscaled']:.3f} as it is, {report['ece']:.3f} at its temperature of "
+        f"{report['temperature']:.2f}, {report['ece_scaled']:.3f} with one fitted on the other half of the faces"
+    )
+    lines.append(f"  {'':<9}{'n':>6}{'precision':>11}{'recall':>9}{'F1':>9}")
+    for name, figures in report["emotions"].items():
+        shares = f"{figures['precision']:>11.1%}{figures['recall']:>9.1%}{figures['f1']:>9.1%}"
+        lines.append(f"  {name:<9}{figures['n']:>6}{shares}")
+    if "corruptions" in report:
+        lines.append(f"  {'corruption, severity':<21}" + "".join(f"{s:>8}" for s in corruptions.SEVERITIES))
+        for kind, row in report["corruptions"].items():
+            lines.append(f"  {kind:<21}" + "".join(f"{value:>8.1%}" for value in row))
+        lines.append(f"  mean of all cells {np.mean(list(report['corruptions'].values())):.1%}")
+    return "\n".join(lines)
+
+
+def draw(report: dict[str, Any], folder: Path, split: str) -> None:
+    """Write the confusion matrix and, where it was measured, the robustness heat-map."""
+    from benchmarks import plots
+
+    slug = "-".join("".join(c if c.isalnum() else " " for c in report["name"]).split())
+    title = f"{report['name']}, {split}"
+    plots.confusion_matrix(np.array(report["confusion"]), f"{title}: {report['accuracy']:.1%}").savefig(
+        folder / f"confusion-{slug}.png", dpi=120
+    )
+    if "corruptions" in report:
+        plots.corruption_map(report["corruptions"], report["accuracy"], title).savefig(
+            folder / f"corruptions-{slug}.png", dpi=120
         )
-        parts = [classifier.probabilities(faces.images[i : i + 64]) for i in range(0, len(faces), 64)]
-        metrics = score(faces.labels, np.concatenate(parts))
-        recall = " ".join(f"{emotion} {share:.2f}" for emotion, share in metrics.recall.items())
-        print(f"{artefact!s:<16}{metrics.accuracy:>10.4f}{metrics.macro_f1:>10.4f}{metrics.ece:>8.4f}   {recall}")
-        classifier.close()
+
+
+def _check_plots() -> None:
+    try:
+        import matplotlib  # noqa: F401, ICN001  (is it there at all)
+    except ModuleNotFoundError as error:
+        step = "pip install matplotlib"
+        raise NotInstalledError("--out", expected="matplotlib", got="not installed", next_step=step) from error

@@ -8,7 +8,7 @@ from typing import Literal
 
 from edge_runtime.errors import UsageError
 from edge_runtime.options import option
-from train.config import FitConfig, ModelConfig
+from train.config import FitConfig, ModelConfig, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,11 @@ class DistillConfig(FitConfig):
         Path("out/distill"), "folder for checkpoint, log and weights; a run whose checkpoint lies there goes on"
     )
     network: Literal["student", "full"] = option(
-        "student", "what is taught: the student, or the full model anew (born-again, Furlanello et al. 2018)"
+        "student",
+        "what is taught: the student, or a full model shaped as the first teacher (born-again, Furlanello et al. 2018)",
     )
     epochs: int = option(45, "passes over the Training split")
-    learning_rate: float = option(
-        2e-3, "peak of Adam's learning rate: after a warm-up of one epoch it falls as a cosine to zero"
-    )
+    learning_rate: float = option(2e-3, "peak learning rate")
     views: int = option(
         8, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
     )
@@ -55,10 +54,10 @@ class DistillConfig(FitConfig):
         """Refuse values outside their range."""
         # zero-argument super() does not find the class: slots=True makes a new one
         super(DistillConfig, self).__post_init__()
-        self._require("views", holds=self.views >= 1, expected="at least 1")
-        self._require("temperature", holds=self.temperature > 0, expected="more than 0")
-        self._require("label_weight", holds=0 <= self.label_weight <= 1, expected="0 to 1")
-        self._require("corrupt_share", holds=0 <= self.corrupt_share < 1, expected="0 ≤ value < 1")
+        self._at_least("views", 1)
+        self._shares("label_weight", "corrupt_share")
+        self._at_least("restore_weight", 0)
+        require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(

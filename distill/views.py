@@ -31,12 +31,15 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
         with np.load(cache) as stored:
             if str(stored["key"]) == key:
                 return torch.from_numpy(stored["targets"])
+    changes = Augmentation(erase_share=config.erase_share)
+    for teacher in teachers:
+        teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.from_numpy(faces.images).to(config.device)
     targets = torch.empty((config.views, len(faces), 7), dtype=torch.float16)
     total = config.views * len(faces)
     with tqdm(total=total, desc="teachers", unit="face", unit_scale=True, mininterval=1) as progress:
         for view in range(config.views):
-            parameters = draw_view(len(faces), config.seed, view, Augmentation()).to(config.device)
+            parameters = draw_view(len(faces), config.seed, view, changes).to(config.device)
             for start in range(0, len(faces), 512):
                 index = slice(start, start + 512)
                 batch = (apply_view(images[index], parameters[index]) - MEAN) / STD
@@ -54,7 +57,8 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
 
 
 def _key(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> str:
-    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {Augmentation()}"
+    changes = Augmentation(erase_share=config.erase_share)
+    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {changes}"
     digest = hashlib.sha256(decisive.encode())
     for teacher in teachers:
         for value in teacher.state_dict().values():

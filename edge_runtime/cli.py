@@ -43,7 +43,7 @@ COMMANDS = {
         extra="pi",
     ),
     "evaluate": Command(
-        purpose="accuracy of a bundle's artefacts, each by its own engine",
+        purpose="accuracy of a bundle's artefacts, or of trained weights",
         options="benchmarks.accuracy:EvaluateOptions",
         function="benchmarks.accuracy:evaluate",
         extra="pi",
@@ -52,6 +52,18 @@ COMMANDS = {
         purpose="train the full model (from a checkout)",
         options="train.config:TrainConfig",
         function="train.loop:train",
+        extra="train",
+    ),
+    "figures": Command(
+        purpose="what a full model restores and looks at (from a checkout)",
+        options="train.config:FiguresOptions",
+        function="train.figures:figures",
+        extra="train",
+    ),
+    "baselines": Command(
+        purpose="classic systems, for comparison (from a checkout)",
+        options="train.config:BaselineOptions",
+        function="train.baselines:baselines",
         extra="train",
     ),
     "distill": Command(
@@ -79,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name, command in COMMANDS.items():
             subparser = subparsers.add_parser(
-                name, help=command.purpose, description=command.purpose.capitalize() + "."
+                name, help=command.purpose, description=command.purpose[0].upper() + command.purpose[1:] + "."
             )
             if name == asked:  # the others' modules need not even be installed
                 options_class = _load(command.options)

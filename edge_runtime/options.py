@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from edge_runtime.errors import UsageError
 
 DATA_VARIABLE = "FER_EDGE_DATA"
+VOTES_VARIABLE = "FER_EDGE_FERPLUS"
 
 T = TypeVar("T")
 
@@ -22,8 +23,14 @@ def option(default: Any, text: str) -> Any:  # noqa: ANN401  (dataclasses.field 
     return dataclasses.field(default=default, metadata={"help": text})
 
 
+def group(options_class: type[T]) -> T:
+    """Declare a dataclass field that holds options of its own; their flags stand beside the others."""
+    made: T = dataclasses.field(default_factory=options_class, metadata={"group": True})
+    return made
+
+
 def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
-    """Give ``parser`` one ``--flag`` for each field that ``option`` declared.
+    """Give ``parser`` one ``--flag`` for each field that ``option`` or ``group`` declared.
 
     Other fields stay off the command line.
     """
@@ -50,12 +57,16 @@ def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
             choices=typing.get_args(kind) if literal else None,
             metavar=None if literal else kind.__name__.upper(),
         )
+    for name in _groups(options_class):
+        add_options(parser, hints[name])
 
 
 def to_options(options_class: type[T], parsed: argparse.Namespace) -> T:
     """Build the frozen options from what argparse read; the class itself checks the ranges."""
     values = {field.name: getattr(parsed, field.name) for field in _options(options_class)}
-    return options_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    hints = typing.get_type_hints(options_class)
+    return options_class(**values, **{name: to_options(hints[name], parsed) for name in _groups(options_class)})
 
 
 def to_plain(options: Any) -> Any:  # noqa: ANN401  (any dataclass, or what one holds)
@@ -64,6 +75,8 @@ def to_plain(options: Any) -> Any:  # noqa: ANN401  (any dataclass, or what one 
         return {field.name: to_plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
     if isinstance(options, tuple | list):
         return [to_plain(item) for item in options]
+    if isinstance(options, dict):
+        return {name: to_plain(value) for name, value in options.items()}
     return str(options) if isinstance(options, Path) else options
 
 
@@ -81,15 +94,21 @@ def from_plain(options_class: type[T], plain: dict[str, Any]) -> T:
 
 def data_path(given: Path | None) -> Path:
     """Return the face data named by ``--data`` or, without it, by the environment variable ``FER_EDGE_DATA``."""
+    return _path(given, "--data", DATA_VARIABLE, "FER2013 as .csv, .parquet or a folder tree")
+
+
+def votes_path(given: Path | None) -> Path:
+    """Return the FER+ votes named by ``--ferplus`` or, without it, by ``FER_EDGE_FERPLUS``."""
+    return _path(given, "--ferplus", VOTES_VARIABLE, "the FER+ votes, fer2013new.csv")
+
+
+def _path(given: Path | None, flag: str, variable: str, content: str) -> Path:
     if given is not None:
         return given
-    if named := os.environ.get(DATA_VARIABLE):
+    if named := os.environ.get(variable):
         return Path(named)
     raise UsageError(
-        "no face data was named",
-        expected=f"--data FILE or {DATA_VARIABLE}",
-        got="neither",
-        next_step="name FER2013 as .csv or .parquet",
+        f"{flag} is missing", expected=f"{flag} PATH or {variable}", got="neither", next_step=f"name {content}"
     )
 
 
@@ -104,6 +123,10 @@ def _from_plain(hint: Any, value: Any) -> Any:  # noqa: ANN401  (type hints have
 
 def _options(options_class: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(options_class) if "help" in field.metadata]
+
+
+def _groups(options_class: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(options_class) if "group" in field.metadata]
 
 
 def _unwrap(hint: Any) -> tuple[Any, bool]:  # noqa: ANN401  (type hints have no common type)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from distill.config import StudentConfig
+from distill.networks import load_network
 from distill.student import Student
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import open_backend
@@ -39,18 +39,21 @@ from edge_runtime.emotions.contract import (
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD, normalise
 from edge_runtime.errors import RegressionError, UsageError
-from edge_runtime.options import data_path, from_plain
+from edge_runtime.options import data_path
+from edge_runtime.scoring.calibration import fit_temperature
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.metrics import score, softmax
 from export import parity, to_onnx, to_openvino, to_tflite
-from export.calibrate import calibration_faces, fit_temperature
+from export.calibrate import calibration_faces
 from export.config import ExportConfig
-from train.checkpoint import load_shape, load_weights
 from train.evaluate import predict
 
 READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
 SELF_TEST_FACES = 4
 _TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
+
+ENGINES: dict[str, tuple[Engine, ...]] = {"student": ("onnx", "openvino", "tflite"), "full": ("onnx", "openvino")}
+"""What each network is converted to; TFLite is for boards, and the full model is for a workstation."""
 
 Files = dict[str, bytes]
 """Name to content, the engine's main file first."""
@@ -62,8 +65,7 @@ def export(config: ExportConfig) -> None:
     _check_target(config)
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
-    model = Student(from_plain(StudentConfig, load_shape(config.weights, "student")))
-    load_weights(config.weights, model)
+    model = load_network(config.weights)
     calibration = normalise(calibration_faces(training, config.calibration, config.seed))
     provenance = Provenance(
         commit=_commit(),
@@ -73,7 +75,8 @@ def export(config: ExportConfig) -> None:
         command="fer-edge " + " ".join(sys.argv[1:]),
         licence="Apache-2.0",
     )
-    card = write_bundle(model.eval(), calibration, public, config.out, config.seed, provenance)
+    name = "student" if isinstance(model, Student) else "full"
+    card = write_bundle(name, model.eval(), calibration, public, config.out, config.seed, provenance)
     if card.provenance.omitted:
         got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
         step = "the bundle holds the others; retrain, or export with other tool versions"
@@ -83,6 +86,7 @@ def export(config: ExportConfig) -> None:
 
 
 def write_bundle(
+    name: str,
     model: torch.nn.Module,
     calibration: NDArray[np.float32],
     public: FaceSet,
@@ -90,7 +94,7 @@ def write_bundle(
     seed: int,
     provenance: Provenance,
 ) -> ModelCard:
-    """Convert ``model`` to every engine and precision, measure each on ``public``, put all that agree into ``out``.
+    """Convert ``model`` to each of its engines and precisions, measure each on ``public``, put what agrees in ``out``.
 
     Nothing of ``out`` is touched before the new bundle is whole. What disagrees is named in ``provenance.omitted``.
     """
@@ -99,7 +103,7 @@ def write_bundle(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        card = _fill(partial, model, calibration, public, reference, seed, provenance)
+        card = _fill(partial, name, model, calibration, public, reference, seed, provenance)
         _replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -109,6 +113,7 @@ def write_bundle(
 
 def _fill(
     folder: Path,
+    name: str,
     model: torch.nn.Module,
     calibration: NDArray[np.float32],
     public: FaceSet,
@@ -119,20 +124,21 @@ def _fill(
     """Write every artefact that passes the gate, and the card, into an empty folder."""
     temperature = fit_temperature(public.labels, reference)
     artefacts, omitted = [], {}
-    for engine, precision, files in tqdm(conversions(model, calibration), total=9, desc="artefacts", unit="artefact"):
+    todo, total = conversions(name, model, calibration), 3 * len(ENGINES[name])
+    for engine, precision, files in tqdm(todo, total=total, desc="artefacts", unit="artefact"):
         artefact, objection = measure(engine, precision, files, public, reference, temperature, seed)
         if objection:
             omitted[str(artefact)] = objection
             continue
         artefacts.append(artefact)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
     if not artefacts:
         step = "retrain, or export with other tool versions; no bundle was written"
         raise RegressionError("all artefacts", expected="agreement with torch", got=str(omitted), next_step=step)
     card = ModelCard(
         schema=SCHEMA,
-        name="student",
+        name=name,
         labels=EMOTIONS,
         input=READS,
         temperature=temperature,
@@ -145,8 +151,10 @@ def _fill(
     return read_card(folder)  # what was written is what a device will read
 
 
-def conversions(model: torch.nn.Module, calibration: NDArray[np.float32]) -> Iterator[tuple[Engine, Precision, Files]]:
-    """Yield the nine artefacts' files, each converted when it is asked for."""
+def conversions(
+    name: str, model: torch.nn.Module, calibration: NDArray[np.float32]
+) -> Iterator[tuple[Engine, Precision, Files]]:
+    """Yield the files of each artefact of ``ENGINES[name]``, each converted when it is asked for."""
     onnx_fp32 = to_onnx.to_fp32(model)
     onnx: dict[Precision, Callable[[], bytes]] = {
         "fp32": lambda: onnx_fp32,
@@ -154,7 +162,7 @@ def conversions(model: torch.nn.Module, calibration: NDArray[np.float32]) -> Ite
         "int8": lambda: to_onnx.to_int8(onnx_fp32, calibration),
     }
     for precision, convert in onnx.items():
-        yield "onnx", precision, {f"student-{precision}.onnx": convert()}
+        yield "onnx", precision, {f"{name}-{precision}.onnx": convert()}
     openvino: dict[Precision, Callable[[], tuple[bytes, bytes]]] = {
         "fp32": lambda: to_openvino.to_fp(onnx_fp32, half=False),
         "fp16": lambda: to_openvino.to_fp(onnx_fp32, half=True),
@@ -162,7 +170,9 @@ def conversions(model: torch.nn.Module, calibration: NDArray[np.float32]) -> Ite
     }
     for precision, convert_pair in openvino.items():
         xml, weights = convert_pair()
-        yield "openvino", precision, {f"student-{precision}.xml": xml, f"student-{precision}.bin": weights}
+        yield "openvino", precision, {f"{name}-{precision}.xml": xml, f"{name}-{precision}.bin": weights}
+    if "tflite" not in ENGINES[name]:
+        return
     tflite_fp32 = to_tflite.to_fp32(model)
     tflite: dict[Precision, Callable[[], bytes]] = {
         "fp32": lambda: tflite_fp32,
@@ -170,7 +180,7 @@ def conversions(model: torch.nn.Module, calibration: NDArray[np.float32]) -> Ite
         "int8": lambda: to_tflite.to_int8(tflite_fp32, calibration),
     }
     for precision, convert in tflite.items():
-        yield "tflite", precision, {f"student-{precision}.tflite": convert()}
+        yield "tflite", precision, {f"{name}-{precision}.tflite": convert()}
 
 
 def measure(

@@ -1,15 +1,13 @@
-"""What an export reads off labelled faces: the calibration batch and the temperature."""
+"""The Training faces whose activations say how wide int8 ranges must be."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.errors import DataError
 from edge_runtime.scoring.datasets import FaceSet
-from edge_runtime.scoring.metrics import softmax
 
 
 def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
@@ -30,13 +28,3 @@ def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
         chosen.append(random.choice(index, share, replace=False))
     drawn: NDArray[np.uint8] = faces.images[random.permutation(np.concatenate(chosen))[:n]]
     return drawn
-
-
-def fit_temperature(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    """Return the temperature in [0.25, 4] under which ``labels`` (n,) are likeliest (Guo et al. 2017)."""
-
-    def loss(log_temperature: float) -> float:
-        likelihood = softmax(logits, float(np.exp(log_temperature)))[np.arange(len(labels)), labels]
-        return float(-np.log(likelihood + 1e-12).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(4.0), np.log(4.0)), method="bounded").x))

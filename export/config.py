@@ -13,8 +13,8 @@ from edge_runtime.options import option
 class ExportConfig:
     """Everything that decides a bundle."""
 
-    weights: Path = option(Path("out/distill"), "folder of a finished fer-edge distill run")
-    data: Path | None = option(None, "FER2013 as .csv or .parquet (default: FER_EDGE_DATA)")
+    weights: Path = option(Path("out/distill"), "folder of a finished run: a student, or a full model")
+    data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
     out: Path = option(
         Path("out/bundle"), "folder of the bundle; one that is there is replaced when the new one is whole"
     )

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.emotions import selftest
-from edge_runtime.scoring.datasets import OFFICIAL_COUNTS, FaceSet, read_faces
+from edge_runtime.scoring.datasets import FaceSet, read_faces
+from edge_runtime.scoring.readers import OFFICIAL_COUNTS
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -73,9 +74,20 @@ def toy_teacher(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     from train.config import ModelConfig, TrainConfig
     from train.loop import train
 
-    shape = ModelConfig(widths=(8, 8, 16), blocks=(1, 1, 1), lstm_hidden=8, autoencoder_width=8)
     out = tmp_path_factory.mktemp("teacher")
-    train(TrainConfig(data=small_csv, out=out, epochs=6, batch=24, precision="fp32", ema_decay=0.5, model=shape))
+    train(
+        TrainConfig(
+            data=small_csv,
+            out=out,
+            epochs=6,
+            batch=24,
+            precision="fp32",
+            optimiser="adamw",
+            learning_rate=1e-3,
+            ema_decay=0.5,
+            model=ModelConfig(widths=(8, 8, 16), blocks=(1, 1, 1), context_width=16, autoencoder_width=8),
+        )
+    )
     return out
 
 

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 class Augmentation:
     """Ranges of the random changes; each is drawn uniformly from ± its value."""
 
-    rotation_deg: float = 10.0
-    shift: float = 0.1
+    rotation_deg: float = 12.0
+    shift: float = 0.12
     """Share of the picture's side."""
-    zoom: float = 0.12
+    zoom: float = 0.15
     """0.1 means a scale between 0.9 and 1.1."""
     brightness: float = 0.15
     contrast: float = 0.25
@@ -63,3 +63,21 @@ def apply_view(images: Tensor, parameters: Tensor) -> Tensor:
     centre, half = parameters[:, 8:10, None], parameters[:, 10:12, None]
     x_inside, y_inside = ((place - centre).abs() < half).unbind(1)  # (n, 48) each
     return lit.masked_fill_((y_inside.unsqueeze(2) & x_inside.unsqueeze(1)).unsqueeze(1), 0.5)
+
+
+def mixture(mixup_share: float, cutmix_share: float, side: int, generator: torch.Generator) -> Tensor:
+    """Draw how a step's faces are mixed in pairs: each pixel's own share, float32 (side, side) in [0, 1].
+
+    A face's label counts by the mean share. All ones: nothing is mixed. One value below 1 everywhere: mixup (Zhang et
+    al. 2018). Ones with a rectangle of zeros: cutmix (Yun et al. 2019). Its own share is at least one half in either.
+    """
+    kind, own, x, y = torch.rand(4, generator=generator, device=generator.device).tolist()
+    own = 0.5 + 0.5 * own
+    share = torch.ones(side, side, device=generator.device)
+    if kind < mixup_share:
+        share.fill_(own)
+    elif kind < mixup_share + cutmix_share:
+        patch = round(side * math.sqrt(1 - own))
+        left, top = int(x * (side - patch + 1)), int(y * (side - patch + 1))
+        share[top : top + patch, left : left + patch] = 0
+    return share

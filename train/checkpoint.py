@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, UsageError
+from edge_runtime.options import to_plain
+from train.config import FitConfig
 
 # what the unpickler raises is whatever the broken bytes make it stumble over
 _BROKEN = (
@@ -29,11 +31,74 @@ _BROKEN = (
 )
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write everything that a run needs to go on."""
+# where and for how long a run goes on may change; what it computes may not
+_MAY_CHANGE = {"data", "out", "device", "precision", "epochs", "threads", "ferplus"}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing: beside its name, then renamed."""
     partial = path.with_suffix(".partial")
-    torch.save(state, partial)
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write everything that a run needs to go on; raise ``DataError`` when the disk does not take it."""
+    partial = path.with_suffix(".partial")
+    try:
+        torch.save(state, partial)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as either
+        partial.unlink(missing_ok=True)
+        step = f"free some space and give the command again; {path} holds the epoch before"
+        what = f"{partial} cannot be written"
+        raise DataError(what, expected="room on the disk", got=str(error)[:200], next_step=step) from error
+    partial.replace(path)
+
+
+def check_same_run(config: FitConfig) -> None:
+    """Refuse to go on with a checkpoint of ``config.out`` under options that would make another run of it."""
+    if not (config.out / "checkpoint.pt").exists():
+        return
+    path = config.out / "config.json"
+    try:
+        before: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        step = "name another --out"
+        what = f"{path} cannot be read"
+        raise DataError(what, expected="the options of the run", got=str(error), next_step=step) from error
+    now = json.loads(json.dumps(to_plain(config)))
+    other = [name for name in {**now, **before} if name not in _MAY_CHANGE and now.get(name) != before.get(name)]
+    if other:
+        got = "; ".join(f"{name} {now.get(name)} instead of {before.get(name)}" for name in other)
+        step = "give the options that the run was started with, or name another --out"
+        raise UsageError(f"the run in {config.out}", expected="the same options", got=got, next_step=step)
+
+
+def resume(
+    path: Path,
+    objective: nn.Module,
+    averaged: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    config: FitConfig,
+    data_sha256: str,
+) -> int:
+    """Load a checkpoint into all that an epoch starts from; return the number of epochs done."""
+    state = load_checkpoint(path, config.device)
+    step = "name another --out, or give the options and the data that the run was started with"
+    try:
+        objective.load_state_dict(state["objective"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        epochs_done, learned_from = int(state["epochs_done"]), str(state["data_sha256"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{path} is of another network"
+        raise DataError(what, expected="weights of this one", got=str(error)[:300], next_step=step) from error
+    if learned_from != data_sha256:
+        raise DataError(f"{path} is of other data", expected=learned_from, got=data_sha256, next_step=step)
+    if epochs_done > config.epochs:
+        expected, step = f"at least the {epochs_done} that are done", "raise it, or name another --out"
+        raise UsageError("--epochs", expected=expected, got=str(config.epochs), next_step=step)
+    return epochs_done
 
 
 def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
@@ -52,10 +117,12 @@ def save_weights(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
     """Write ``weights.safetensors`` (half precision, as published weights are) and ``weights.json`` (what they are)."""
     partial = folder / "weights.partial"
     halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    if too_large := [name for name, value in halves.items() if not value.isfinite().all()]:
+        step = "train with a lower --learning-rate"
+        raise DataError("weights", expected="finite in half precision", got=", ".join(too_large), next_step=step)
     save_file({name: value.cpu().contiguous() for name, value in halves.items()}, partial)
     partial.replace(folder / "weights.safetensors")
-    partial.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / "weights.json")
+    write_text(folder / "weights.json", json.dumps(meta, indent=1) + "\n")
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:

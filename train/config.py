@@ -1,81 +1,133 @@
-"""Configuration of a training run; free of torch, so that ``fer-edge train --help`` is instant."""
+"""Options of the commands that live here; free of torch, so that ``fer-edge train --help`` is instant."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edge_runtime.errors import UsageError
-from edge_runtime.options import option
+from edge_runtime.options import group, option
+
+
+def require(name: str, value: object, *, holds: bool, expected: str) -> None:
+    """Refuse an option's value that is out of range or contradicts another: raise ``UsageError`` unless it holds."""
+    if not holds:
+        flag = "--" + name.replace("_", "-")
+        raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step="correct the option")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Shape of the full model.
+    """Shape of the full model; each of the paper's parts can be left out or exchanged."""
 
-    ``widths`` and ``blocks``: channels and residual blocks of each stage, whose maps are 24², 12², 6² and 3² positions.
-    """
+    autoencoder: bool = option(default=True, text="clean the face first; without it the backbone reads it as it is")
+    autoencoder_width: int = option(16, "channels of the autoencoder at 24×24")
+    widths: tuple[int, ...] = option((32, 64, 128, 256), "channels of each stage, whose maps are 24², 12², 6² and 3²")
+    blocks: tuple[int, ...] = option((1, 2, 2, 2), "residual blocks of each stage")
+    context: Literal["bilstm", "transformer", "none"] = option("bilstm", "what reads the positions as a sequence")
+    context_width: int = option(256, "features of a position after the context, half of them of each LSTM direction")
+    attention: bool = option(default=True, text="weigh the positions by soft attention; without it they are averaged")
+    dropout: float = option(0.2, "share of the context vector dropped before the last layer")
 
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    blocks: tuple[int, ...] = (2, 2, 2, 2)
-    lstm_hidden: int = 128
-    dropout: float = 0.2
-    autoencoder_width: int = 32
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built."""
+        stages = len(self.widths)
+        require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
+        require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
+        smallest = min(*self.widths, *self.blocks, self.autoencoder_width, self.context_width)
+        require("widths", smallest, holds=smallest >= 1, expected="every width and number of blocks at least 1")
+        heads = {"bilstm": 2, "transformer": 4, "none": 1}[self.context]
+        divides = self.context_width % heads == 0
+        require("context_width", self.context_width, holds=divides, expected=f"a multiple of {heads} ({self.context})")
+        require("dropout", self.dropout, holds=0 <= self.dropout < 1, expected="0 ≤ value < 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
     """What every training run has in common, whatever it learns; saved beside its checkpoints."""
 
-    data: Path | None = option(None, "FER2013 as .csv or .parquet (default: FER_EDGE_DATA)")
+    data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
     out: Path = option(
-        Path("out/train"), "folder for checkpoint, log and weights; a run whose checkpoint lies there goes on"
+        Path("out/train"), "folder for checkpoint, curves and weights; a run whose checkpoint lies there goes on"
     )
-    device: Literal["cpu", "cuda"] = option("cpu", "where to train")
+    device: Literal["cpu", "cuda"] = option("cpu", "where to train; torchrun gives each process its own GPU")
     precision: Literal["bf16", "fp32"] = option("bf16", "arithmetic of the forward and backward pass")
     epochs: int = option(40, "passes over the Training split")
-    batch: int = option(64, "faces per step")
-    learning_rate: float = option(
-        1e-3, "peak of Adam's learning rate: after a warm-up of one epoch it falls as a cosine to zero"
-    )
-    weight_decay: float = option(0.05, "decoupled weight decay (AdamW) of matrices and kernels")
+    batch: int = option(64, "faces per step, over all processes")
+    optimiser: Literal["adamw", "sgd"] = option("adamw", "AdamW, or SGD with Nesterov momentum 0.9")
+    learning_rate: float = option(1e-3, "peak learning rate")
+    warmup_epochs: float = option(1.0, "epochs of linear warm-up; then the rate falls as a cosine to zero")
+    weight_decay: float = option(0.05, "weight decay of matrices and kernels; biases and batch norm have none")
     ema_decay: float = option(0.999, "decay per step of the averaged weights, which are the ones evaluated and kept")
+    erase_share: float = option(0.5, "share of the faces that lose a rectangle (Zhong et al. 2020)")
     seed: int = option(0, "seed of weights, order, views and corruptions")
     threads: int = option(0, "CPU threads (0: as torch chooses)")
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        for name, low in (("epochs", 1), ("batch", 2), ("threads", 0), ("seed", 0)):
-            self._require(name, holds=getattr(self, name) >= low, expected=f"at least {low}")
-        self._require("ema_decay", holds=0 <= self.ema_decay < 1, expected="0 ≤ value < 1")
-        self._require("learning_rate", holds=self.learning_rate > 0, expected="more than 0")
+        for name, low in (("epochs", 1), ("batch", 2), ("threads", 0), ("seed", 0), ("warmup_epochs", 0)):
+            self._at_least(name, low)
+        self._shares("ema_decay", "erase_share")
+        require("learning_rate", self.learning_rate, holds=self.learning_rate > 0, expected="more than 0")
+        self._at_least("weight_decay", 0)
 
-    def _require(self, name: str, *, holds: bool, expected: str) -> None:
-        if not holds:
-            flag = "--" + name.replace("_", "-")
-            raise UsageError(
-                f"{flag} is out of range",
-                expected=expected,
-                got=str(getattr(self, name)),
-                next_step="correct the option",
-            )
+    def _at_least(self, name: str, low: float) -> None:
+        value: Any = getattr(self, name)
+        require(name, value, holds=value >= low, expected=f"at least {low}")
+
+    def _shares(self, *names: str) -> None:
+        for name in names:
+            value: Any = getattr(self, name)
+            require(name, value, holds=0 <= value < 1, expected="0 ≤ value < 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig(FitConfig):
     """Training of the full model on the labels."""
 
+    epochs: int = option(100, "passes over the Training split")
+    batch: int = option(128, "faces per step, over all processes")
+    optimiser: Literal["adamw", "sgd"] = option("sgd", "AdamW, or SGD with Nesterov momentum 0.9")
+    learning_rate: float = option(0.05, "peak learning rate")
+    weight_decay: float = option(5e-4, "weight decay of matrices and kernels; biases and batch norm have none")
     class_weight_power: float = option(0.25, "class weights are frequency^-power: 1 is inverse frequency, 0 is none")
-    mixup_share: float = option(0.5, "share of the steps whose faces are mixed in pairs (Zhang et al. 2018)")
+    mixup_share: float = option(0.3, "share of the steps whose faces are blended in pairs (Zhang et al. 2018)")
+    cutmix_share: float = option(0.0, "share of the steps whose faces get a patch of another (Yun et al. 2019)")
     label_smoothing: float = option(0.1, "share of the target spread over all seven emotions")
     corrupt_share: float = option(0.25, "share of the faces that are corrupted for the autoencoder to clean")
     restore_weight: float = option(2.0, "weight of the autoencoder's squared error beside the cross entropy")
-    model: ModelConfig = field(default_factory=ModelConfig)
+    ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
+    ferplus_weight: float = option(0.0, "weight of an auxiliary head that learns the FER+ votes; it is not kept")
+    model: ModelConfig = group(ModelConfig)
 
     def __post_init__(self) -> None:
-        """Refuse values outside their range."""
+        """Refuse values outside their range, and what contradicts itself."""
         # zero-argument super() does not find the class: slots=True makes a new one
         super(TrainConfig, self).__post_init__()
-        for name in ("mixup_share", "label_smoothing", "corrupt_share"):
-            self._require(name, holds=0 <= getattr(self, name) < 1, expected="0 ≤ value < 1")
+        self._shares("mixup_share", "cutmix_share", "label_smoothing", "corrupt_share")
+        mixed = self.mixup_share + self.cutmix_share
+        require("cutmix_share", mixed, holds=mixed <= 1, expected="at most 1 together with --mixup-share")
+        for name in ("class_weight_power", "restore_weight", "ferplus_weight"):
+            self._at_least(name, 0)
+        idle = self.ferplus is not None and self.ferplus_weight == 0
+        require("ferplus_weight", 0, holds=not idle, expected="more than 0 where --ferplus names votes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiguresOptions:
+    """Options of ``fer-edge figures``."""
+
+    weights: Path = option(Path("out/train"), "folder of a full model's weights, all four parts on")
+    data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
+    out: Path = option(Path("out/figures"), "folder for restored.png, attention.png and figures.json")
+    seed: int = option(0, "seed of the corruptions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineOptions:
+    """Options of ``fer-edge baselines``."""
+
+    data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
+    out: Path = option(Path("out/baselines"), "folder for baselines.json")
+    seed: int = option(0, "seed of the linear SVM and of the principal components")

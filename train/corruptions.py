@@ -1,4 +1,4 @@
-"""What the denoising autoencoder learns to undo: sensor noise, JPEG compression, illumination gradients."""
+"""What the denoising autoencoder learns to undo: sensor noise, JPEG compression, illumination gradients, blur."""
 
 from __future__ import annotations
 
@@ -49,17 +49,27 @@ def illumination(faces: Tensor, strength: Tensor, generator: torch.Generator) ->
     return faces * (1 + strength * field)
 
 
-def corrupt(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Corrupt a random ``share`` of the faces float32 (n, 1, 48, 48) in [0, 1], by all three in random strength.
+def blur(faces: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each face by a Gaussian of its own, of ``sigma`` (n, 2) pixels along x and y: out of focus, or moved."""
+    n, _, height, width = faces.shape
+    offset = torch.arange(-3, 4, device=faces.device, dtype=faces.dtype)
+    profile = torch.softmax(-((offset / sigma.clamp(min=0.1).unsqueeze(-1)) ** 2) / 2, dim=-1)  # (n, 2, 7)
+    kernel = (profile[:, 1, :, None] * profile[:, 0, None, :]).unsqueeze(1)  # (n, 1, 7, 7)
+    padded = F.pad(faces, (3, 3, 3, 3), mode="replicate")
+    return F.conv2d(padded.transpose(0, 1), kernel, groups=n).view(n, 1, height, width)
 
-    The rest stay as they are.
+
+def corrupt(faces: Tensor, generator: torch.Generator) -> Tensor:
+    """Corrupt faces float32 (n, 1, 48, 48) in [0, 1], each in random strength, in the order of a camera.
+
+    Light on every face, the lens on every second one, the sensor on all, the compressed file on every second one.
     """
 
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((len(faces), 1, 1, 1), generator=generator, device=faces.device)
+    def uniform(low: float, high: float, width: int = 1) -> Tensor:
+        draws = torch.rand((len(faces), width, 1, 1), generator=generator, device=faces.device)
+        return low + (high - low) * draws
 
-    bad = illumination(faces, uniform(0.0, 0.6), generator)
-    bad = sensor_noise(bad.clamp(0, 1), uniform(0.0, 0.1), generator)
-    # every second face is compressed after the noise, as a camera would
-    bad = torch.where(uniform(0, 1) < 0.5, jpeg(bad.clamp(0, 1), uniform(0.5, 5.0)), bad)  # noqa: PLR2004
-    return torch.where(uniform(0, 1) < share, bad.clamp(0, 1), faces)
+    lit = illumination(faces, uniform(0.0, 0.6), generator)
+    blurred = torch.where(uniform(0, 1) < 0.5, blur(lit, uniform(0.0, 1.5, 2).flatten(1)), lit)  # noqa: PLR2004
+    noisy = sensor_noise(blurred.clamp(0, 1), uniform(0.0, 0.1), generator).clamp(0, 1)
+    return torch.where(uniform(0, 1) < 0.5, jpeg(noisy, uniform(0.5, 5.0)), noisy).clamp(0, 1)  # noqa: PLR2004

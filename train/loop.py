@@ -1,171 +1,217 @@
-"""The training loop: any model, any objective, read from top to bottom.
+"""The training loop: any model, any objective, one process or several, read from top to bottom.
 
-An epoch is a pure function of (configuration, weights, optimiser, epoch number): order, views, corruptions and
-dropout are
-seeded by the epoch. So a run that was interrupted goes on from its last epoch as if nothing had happened.
+An epoch is a pure function of (configuration, weights, optimiser, epoch number): order, views, corruptions and dropout
+are seeded by the epoch. So a run that was interrupted goes on from its last epoch as if nothing had happened.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from edge_runtime.errors import DataError, UsageError
-from edge_runtime.options import data_path, to_plain
+from edge_runtime.errors import DataError
+from edge_runtime.options import data_path, to_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet, read_faces
+from edge_runtime.scoring.ferplus import read_votes
 from edge_runtime.scoring.metrics import Metrics, score, softmax
-from train.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from train.checkpoint import check_same_run, resume, save_checkpoint, save_weights, write_text
 from train.config import FitConfig, TrainConfig
+from train.curves import Curves
 from train.evaluate import predict
 from train.model import FullModel
 from train.objective import EmotionObjective, Objective
+from train.parallel import Team, team
 
 
-def fit(
-    model: nn.Module, objective: Objective, public: FaceSet, n_train: int, config: FitConfig
-) -> tuple[nn.Module, Metrics]:
-    """Train ``model`` for ``config.epochs`` epochs; return its averaged weights and their score on ``public``.
+def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitConfig, run: Team) -> nn.Module:
+    """Train ``objective`` for ``config.epochs`` epochs; return its model's averaged weights.
 
-    Writes ``checkpoint.pt`` after each epoch and one line an epoch to ``log.jsonl`` in ``config.out``.
+    After each epoch the leading process writes ``checkpoint.pt``, ``curves.csv`` and ``curves.png`` in ``config.out``.
     """
-    checkpoint, log = config.out / "checkpoint.pt", config.out / "log.jsonl"
-    # a third faster: the layout that the bf16 kernels want (torch has no type for this call)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]  # biases and batch norm are not decayed
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    if n_train < config.batch:
+    if len(training) < config.batch:
         expected = f"at least a batch of {config.batch}"
-        raise DataError("too few Training faces", expected=expected, got=str(n_train), next_step="lower --batch")
-    steps = n_train // config.batch  # a last, partial batch is left out; the next epoch's order brings its faces back
-    first_epoch = _resume(checkpoint, model, averaged, optimiser, config) if checkpoint.exists() else 0
-    metrics = score(public.labels, softmax(predict(averaged, public.images)))
+        raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step="lower --batch")
+    # a third faster: the layout that the bf16 kernels want (torch has no type for this call)
+    objective.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = AveragedModel(objective.model, multi_avg_fn=average(config.ema_decay), use_buffers=True)
+    optimiser = make_optimiser(objective, config)
+    checkpoint = config.out / "checkpoint.pt"
+    first_epoch = (
+        resume(checkpoint, objective, averaged, optimiser, config, training.sha256) if checkpoint.exists() else 0
+    )
+    curves = Curves(config.out, first_epoch)
+    sample = FaceSet(
+        images=training.images[: len(public)], labels=training.labels[: len(public)], split="Training", sha256=""
+    )
+    learner = run.together(objective)
 
     for epoch in range(first_epoch, config.epochs):
         started = time.monotonic()
-        torch.manual_seed(config.seed * 1_000_003 + epoch)
-        order = torch.randperm(n_train)[: steps * config.batch].view(steps, config.batch)
-        objective.begin_epoch(epoch)
-        model.train()
-        sums: dict[str, float] = {}
-        for step, index in enumerate(
-            tqdm(order, desc=f"epoch {epoch + 1}/{config.epochs}", unit="step", leave=False, mininterval=1)
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * schedule(epoch + step / steps, config.epochs)
-            with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-                parts = objective(model, index.to(config.device))
-            loss = torch.stack(list(parts.values())).sum()
-            if not torch.isfinite(loss):
-                where = f"epoch {epoch + 1}, step {step}, learning rate {optimiser.param_groups[0]['lr']:.2g}"
-                raise DataError(
-                    f"the loss at {where}",
-                    expected="finite",
-                    got=str(loss.item()),
-                    next_step="lower --learning-rate; the checkpoint is whole",
-                )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            averaged.update_parameters(model)
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value.item() / steps
-        metrics = score(public.labels, softmax(predict(averaged, public.images)))
+        losses = learn(learner, objective, averaged, optimiser, len(training), epoch, config, run)
+        if not run.leads:
+            continue
+        seen, unseen = assess(averaged, sample), assess(averaged, public)
+        row = {"epoch": epoch + 1, "learning_rate": optimiser.param_groups[0]["lr"], **losses}
+        row |= {"train_loss": seen.cross_entropy, "train_accuracy": seen.accuracy}
+        row |= {"public_loss": unseen.cross_entropy, "public_accuracy": unseen.accuracy}
+        row |= {"public_macro_f1": unseen.macro_f1, "seconds": time.monotonic() - started}
         state = {
-            "model": model.state_dict(),
+            "objective": objective.state_dict(),
             "averaged": averaged.state_dict(),
             "optimiser": optimiser.state_dict(),
             "epochs_done": epoch + 1,
+            "data_sha256": training.sha256,
         }
         save_checkpoint(checkpoint, state)
-        line = {
-            "epoch": epoch + 1,
-            **sums,
-            "public_accuracy": metrics.accuracy,
-            "public_macro_f1": metrics.macro_f1,
-            "seconds": time.monotonic() - started,
-        }
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(" · ".join(f"{name} {value:.4g}" for name, value in line.items()), flush=True)
-    return averaged.module, metrics
+        curves.add(row)
+        run.say(" · ".join(f"{name} {value:.4g}" for name, value in row.items()))
+    kept: nn.Module = averaged.module
+    return kept
 
 
-def _resume(
-    checkpoint: Path, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer, config: FitConfig
-) -> int:
-    """Load a checkpoint into all that an epoch starts from; return the number of epochs done."""
-    state = load_checkpoint(checkpoint, config.device)
-    try:
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
-        epochs_done = int(state["epochs_done"])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        step = "name another --out, or give the options that the run was started with"
-        expected = f"weights of this {type(model).__name__}"
-        what = f"{checkpoint} is of another network"
-        raise DataError(what, expected=expected, got=str(error)[:300], next_step=step) from error
-    if epochs_done > config.epochs:
-        expected, step = f"at least the {epochs_done} that are done", "raise it, or name another --out"
-        raise UsageError("--epochs", expected=expected, got=str(config.epochs), next_step=step)
-    return epochs_done
+def learn(
+    learner: nn.Module,
+    objective: Objective,
+    averaged: AveragedModel,
+    optimiser: torch.optim.Optimizer,
+    n: int,
+    epoch: int,
+    config: FitConfig,
+    run: Team,
+) -> dict[str, float]:
+    """Run one epoch over ``n`` faces; return the mean of each part of the loss over its steps.
+
+    A last, partial batch is left out; the next epoch's order brings its faces back. Raises ``DataError`` when the loss
+    is not finite, before anything has learned from it.
+    """
+    steps = n // config.batch
+    seed = config.seed * 1_000_003 + epoch
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: steps * config.batch]
+    torch.manual_seed(seed + 7_919 * run.rank)  # dropout
+    objective.begin_epoch(epoch, run.rank)
+    objective.train()
+    sums: dict[str, Tensor] = {}
+    title = f"epoch {epoch + 1}/{config.epochs}"
+    bar = tqdm(order.view(steps, -1), title, unit="step", leave=False, mininterval=1, disable=not run.leads)
+    for step, index in enumerate(bar):
+        rate = config.learning_rate * schedule(epoch + step / steps, config)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+            parts = learner(index[run.rank :: run.size].to(config.device))
+        loss = torch.stack(list(parts.values())).sum()
+        if not torch.isfinite(loss):
+            where = f"epoch {epoch + 1}, step {step}, learning rate {rate:.2g}"
+            step_next = "lower --learning-rate; the checkpoint is whole"
+            raise DataError(f"the loss at {where}", expected="finite", got=str(loss.item()), next_step=step_next)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        averaged.update_parameters(objective.model)
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0) + value.detach()
+    return {name: float(run.mean(value)) / steps for name, value in sums.items()}
 
 
-def schedule(epochs_done: float, epochs: int) -> float:
-    """Share of the peak learning rate: linear warm-up over the first epoch, then half a cosine to zero."""
-    if epochs_done < 1:
-        return max(epochs_done, 0.01)
-    return 0.5 * (1 + math.cos(math.pi * (epochs_done - 1) / max(epochs - 1, 1)))
+def assess(model: nn.Module, faces: FaceSet) -> Metrics:
+    """Score ``model`` on labelled faces, each once through it."""
+    return score(faces.labels, softmax(predict(model, faces.images)))
 
 
-def prepare(config: FitConfig) -> tuple[FaceSet, FaceSet]:
-    """Read the Training and PublicTest faces, seed torch, make the output folder and save the configuration in it."""
+def make_optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """Build the optimiser that ``config`` names; biases and batch norm are not decayed."""
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+def schedule(epochs_done: float, config: FitConfig) -> float:
+    """Share of the peak learning rate: linear warm-up, then half a cosine to zero at the last epoch's end."""
+    if epochs_done < config.warmup_epochs:
+        return max(epochs_done / config.warmup_epochs, 0.01)
+    falling = max(config.epochs - config.warmup_epochs, 1e-9)
+    return 0.5 * (1 + math.cos(math.pi * min((epochs_done - config.warmup_epochs) / falling, 1)))
+
+
+def average(decay: float) -> Any:  # noqa: ANN401  (torch's own alias for such a function is private)
+    """Exponential average that starts short and grows to ``decay``, so that early epochs are not mostly noise."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
+        if averaged[0].is_floating_point():
+            now = min(decay, float(n + 1) / float(n + 10))
+            torch._foreach_lerp_(averaged, current, 1 - now)
+        else:  # batch norm's counters of steps
+            torch._foreach_copy_(averaged, current)
+
+    return update
+
+
+def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
+    """Read the Training and PublicTest faces, make the output folder and save the configuration in it."""
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
-    print(f"{training.described} · {public.described}")
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--device cuda", expected="a GPU that torch can use", got="none", next_step="take --device cpu"
-        )
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
+    run.say(f"{training.described} · {public.described}")
     config.out.mkdir(parents=True, exist_ok=True)
-    (config.out / "config.json").write_text(json.dumps(to_plain(config), indent=1) + "\n", encoding="utf-8")
+    check_same_run(config)
+    if run.leads:
+        write_text(config.out / "config.json", json.dumps(to_plain(config), indent=1) + "\n")
+    torch.manual_seed(config.seed)
     return training, public
 
 
-def finish(config: FitConfig, shape: str, averaged: nn.Module, training: FaceSet, metrics: Metrics) -> None:
+def finish(config: FitConfig, shape: str, model: nn.Module, training: FaceSet, public: FaceSet, run: Team) -> None:
     """Write the averaged weights with what they are, and print their score.
 
     ``shape``: the field of the configuration that says how the network is built; a reader looks for it.
     """
+    if not run.leads:
+        return
+    metrics = assess(model, public)
     meta: dict[str, Any] = {
         "config": to_plain(config),
         "shape": shape,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "macs": macs(model),
+        "epoch_seconds": statistics.median(row["seconds"] for row in Curves(config.out, config.epochs).rows),
         "data_sha256": training.sha256,
         "public_test": to_plain(metrics),
     }
-    save_weights(config.out, averaged, meta)
+    save_weights(config.out, model, meta)
     figures = f"accuracy {metrics.accuracy:.4f}, macro-F1 {metrics.macro_f1:.4f}, n = {metrics.n}"
-    print(f"PublicTest: {figures}; weights in {config.out}")
+    size = f"{meta['parameters'] / 1e6:.2f} M parameters, {meta['macs'] / 1e6:.0f} M multiplications a face"
+    run.say(f"PublicTest: {figures}; {size}; weights in {config.out}")
+
+
+def macs(model: nn.Module) -> int:
+    """Count the multiplications with addition of one face's way through ``model``."""
+    counter = FlopCounterMode(display=False)
+    # on the meta device an LSTM is matrix products; on a CPU it is one operator that the counter does not know
+    shapes = copy.deepcopy(model).to("meta").eval()
+    with counter, torch.inference_mode():
+        shapes(torch.zeros(1, 1, 48, 48, device="meta"))
+    return int(counter.get_total_flops()) // 2
 
 
 def train(config: TrainConfig) -> None:
     """Run ``fer-edge train``."""
-    training, public = prepare(config)
-    model = FullModel(config.model).to(config.device)
-    averaged, metrics = fit(model, EmotionObjective(training, config), public, len(training), config)
-    finish(config, "model", averaged, training, metrics)
+    with team(config) as run:
+        training, public = prepare(config, run)
+        votes = None
+        if config.ferplus_weight:
+            votes = torch.from_numpy(read_votes(votes_path(config.ferplus), data_path(config.data), len(training)))
+        objective = EmotionObjective(FullModel(config.model), training, config, votes)
+        model = fit(objective, training, public, config, run)
+        finish(config, "model", model, training, public, run)

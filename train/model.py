@@ -95,34 +95,86 @@ class SoftAttention(nn.Module):
         return (self.weights(states).unsqueeze(1) @ states).squeeze(1)
 
 
+class MeanPool(nn.Module):
+    """Mean over positions, for a model without attention: (n, positions, features) -> (n, features)."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Weigh all positions alike."""
+        return states.mean(1)
+
+
+class BiLSTM(nn.LSTM):
+    """Bidirectional LSTM over positions (n, positions, features) -> (n, positions, width)."""
+
+    def __init__(self, features: int, width: int) -> None:
+        """Build both directions, each of half the ``width``."""
+        super().__init__(features, width // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        """States of both directions at each position."""
+        states: Tensor = super().forward(sequence)[0]
+        return states
+
+
+class Transformer(nn.Module):
+    """Transformer encoder layer in the LSTM's place (Vaswani et al. 2017), pre-norm, with learned positions."""
+
+    def __init__(self, features: int, width: int, positions: int) -> None:
+        """Build one layer of four heads."""
+        super().__init__()
+        self.project = nn.Linear(features, width)
+        self.position = nn.Parameter(torch.zeros(positions, width))
+        self.layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Map (n, positions, features) to (n, positions, width)."""
+        states: Tensor = self.layer(self.project(sequence) + self.position)
+        return states
+
+
 class FullModel(nn.Module):
     """Normalised faces (n, 1, 48, 48) to logits (n, 7)."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Build the four parts."""
+        """Build the parts that ``config`` asks for."""
         super().__init__()
-        self.autoencoder = Autoencoder(config.autoencoder_width)
+        features, width = config.widths[-1], config.context_width
+        positions = (48 >> len(config.widths)) ** 2  # the stem and each stage but the first halve the map
+        self.autoencoder = Autoencoder(config.autoencoder_width) if config.autoencoder else nn.Identity()
         self.backbone = Backbone(config.widths, config.blocks)
-        self.context = nn.LSTM(config.widths[-1], config.lstm_hidden, batch_first=True, bidirectional=True)
-        self.attention = SoftAttention(2 * config.lstm_hidden)
-        self.classify = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(2 * config.lstm_hidden, len(EMOTIONS)))
+        self.context: nn.Module
+        match config.context:
+            case "bilstm":
+                self.context = BiLSTM(features, width)
+            case "transformer":
+                self.context = Transformer(features, width, positions)
+            case "none":
+                self.context, width = nn.Identity(), features
+        self.width = width
+        """Length of a context vector."""
+        self.attention = SoftAttention(width) if config.attention else MeanPool()
+        self.classify = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, len(EMOTIONS)))
 
     def restore(self, faces: Tensor) -> Tensor:
         """Clean normalised faces; the autoencoder itself works, and answers, in [0, 1]."""
         restored: Tensor = self.autoencoder(faces * STD + MEAN)
         return restored
 
-    def read(self, restored: Tensor) -> Tensor:
-        """Logits (n, 7) of restored faces in [0, 1]."""
+    def states(self, restored: Tensor) -> Tensor:
+        """States (n, 9, 256) of the positions, row by row, of restored faces in [0, 1]."""
         features = self.backbone((restored - MEAN) / STD)  # (n, 256, 3, 3)
-        sequence = features.flatten(2).transpose(1, 2)  # (n, 9, 256): positions, row by row
-        states, _ = self.context(sequence)  # (n, 9, 256): 128 forward, 128 backward
-        logits: Tensor = self.classify(self.attention(states))
-        return logits
+        states: Tensor = self.context(features.flatten(2).transpose(1, 2))  # (n, 9, 256) in and out
+        return states
+
+    def embed(self, restored: Tensor) -> Tensor:
+        """Context vectors (n, 256) of restored faces in [0, 1]."""
+        vectors: Tensor = self.attention(self.states(restored))
+        return vectors
 
     def forward(self, faces: Tensor) -> Tensor:
         """Logits (n, 7) of normalised faces (n, 1, 48, 48)."""
-        return self.read(self.restore(faces))
+        logits: Tensor = self.classify(self.embed(self.restore(faces)))
+        return logits
 
 
 def _conv_unit(

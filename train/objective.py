@@ -1,78 +1,106 @@
-"""What training runs minimise: the protocol, and the full model's two aims."""
+"""What training runs minimise: the common form, and the full model's aims."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.scoring.datasets import FaceSet
-from train.augment import Augmentation, apply_view, draw_view
-from train.config import TrainConfig
+from train.augment import Augmentation, apply_view, draw_view, mixture
+from train.config import FitConfig, TrainConfig
 from train.corruptions import corrupt
 from train.model import FullModel
 
 
-class Objective(Protocol):
-    """What a run minimises."""
+class Objective(nn.Module, ABC):
+    """What a run minimises: it holds the model that learns, and whatever else learns with it."""
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Draw what is random about this epoch."""
+    def __init__(self, model: nn.Module, faces: FaceSet, config: FitConfig) -> None:
+        """Keep the Training faces on the device; they are no part of the state."""
+        super().__init__()
+        self.model, self.config = model, config
+        self.images = torch.from_numpy(faces.images).to(config.device)
+        self.labels = torch.from_numpy(faces.labels).to(config.device)
 
-    def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
+    def begin_epoch(self, epoch: int, rank: int) -> None:
+        """Draw what is random about this epoch; what a process draws step by step depends on its ``rank``."""
+        changes = Augmentation(erase_share=self.config.erase_share)
+        self.view = draw_view(len(self.labels), self.config.seed, self.view_number(epoch), changes)
+        self.view = self.view.to(self.config.device)
+        seed = self.config.seed * 1_000_003 + epoch + 7_919 * rank
+        self.generator = torch.Generator(self.config.device).manual_seed(seed)
+
+    def view_number(self, epoch: int) -> int:
+        """Return the number of the view that this epoch shows."""
+        return epoch
+
+    def see(self, index: Tensor) -> Tensor:
+        """Return this epoch's view of the faces ``index`` int64 (n,): float32 (n, 1, 48, 48) in [0, 1]."""
+        return apply_view(self.images[index], self.view[index])
+
+    @abstractmethod
+    def forward(self, index: Tensor) -> dict[str, Tensor]:
         """Loss parts, each a scalar, of the faces ``index`` int64 (n,); their sum is minimised."""
 
 
-class EmotionObjective:
-    """Class-weighted cross entropy of the emotion, and squared error of the restored face (the paper's two aims)."""
+class EmotionObjective(Objective):
+    """Class-weighted cross entropy of the emotion, and squared error of the restored face (the paper's two aims).
 
-    def __init__(self, faces: FaceSet, config: TrainConfig) -> None:
-        """Keep the faces on the device and weigh the classes by their frequency."""
-        self.config = config
-        self.images = torch.from_numpy(faces.images).to(config.device)
-        self.labels = torch.from_numpy(faces.labels).to(config.device)
+    With FER+ votes float32 (faces, 8) a second head, which is not kept, learns the annotators' distribution.
+    """
+
+    model: FullModel
+
+    def __init__(self, model: FullModel, faces: FaceSet, config: TrainConfig, votes: Tensor | None = None) -> None:
+        """Weigh the classes by their frequency."""
+        super().__init__(model, faces, config)
+        self.options = config
         frequency = torch.bincount(self.labels, minlength=7).clamp(min=1) / len(faces)
         # only their ratios count: cross_entropy divides by the sum of the batch's weights
         self.class_weights = frequency**-config.class_weight_power
+        self.votes = None if votes is None else votes.to(config.device)
+        if self.votes is not None:
+            self.second_opinion = nn.Linear(model.width, self.votes.shape[1])
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Draw the epoch's view of every face."""
-        self.view = draw_view(len(self.labels), self.config.seed, epoch, Augmentation()).to(self.config.device)
-        self.generator = torch.Generator(self.config.device).manual_seed(self.config.seed * 1_000_003 + epoch)
-
-    def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
+    def forward(self, index: Tensor) -> dict[str, Tensor]:
         """Loss parts of the faces ``index``."""
+        options, model = self.options, self.model
+        with torch.autocast(options.device, enabled=False):
+            view = self.see(index)
+            own = mixture(options.mixup_share, options.cutmix_share, view.shape[-1], self.generator)
+            partner = torch.randperm(len(index), generator=self.generator, device=options.device)
+            clean = own * view + (1 - own) * view[partner]
+        embedded, error = restore_and_embed(model, clean, options.corrupt_share, self.generator)
+        logits, share = model.classify(embedded).float(), own.mean()
         labels = self.labels[index]
-        with torch.autocast(self.config.device, enabled=False):
-            view = apply_view(self.images[index], self.view[index])
-            share, partner = self._mixture(len(index))
-            clean = share * view + (1 - share) * view[partner]
-        logits, error = restore_and_read(model, clean, self.config.corrupt_share, self.generator)
         emotion = share * self._entropy(logits, labels) + (1 - share) * self._entropy(logits, labels[partner])
-        return {"emotion": emotion, "restore": self.config.restore_weight * error}
-
-    def _mixture(self, n: int) -> tuple[Tensor, Tensor]:
-        """Draw a step's mixup: the faces' own share, in [0.5, 1] (1 mixes nothing), and each one's partner."""
-        draws = torch.rand(2, generator=self.generator, device=self.config.device)
-        own = torch.where(draws[0] < self.config.mixup_share, 0.5 + 0.5 * draws[1], torch.ones_like(draws[1]))
-        return own, torch.randperm(n, generator=self.generator, device=self.config.device)
+        parts = {"emotion": emotion}
+        if options.model.autoencoder:
+            parts["restore"] = options.restore_weight * error
+        if self.votes is not None:
+            # soft targets; a face that nobody called an emotion has no votes, and no say
+            targets = share * self.votes[index] + (1 - share) * self.votes[index[partner]]
+            entropy = F.cross_entropy(self.second_opinion(embedded).float(), targets)
+            parts["ferplus"] = options.ferplus_weight * entropy
+        return parts
 
     def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        smoothing = self.config.label_smoothing
-        return nn.functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
+        return F.cross_entropy(logits, labels, self.class_weights, label_smoothing=self.options.label_smoothing)
 
 
-def restore_and_read(
-    model: nn.Module, clean: Tensor, corrupt_share: float, generator: torch.Generator
+def restore_and_embed(
+    model: FullModel, clean: Tensor, corrupt_share: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Corrupt a share of the clean faces (n, 1, 48, 48) in [0, 1], and let the full model restore and read all of them.
 
-    Returns logits float32 (n, 7) and the mean squared error of the restored faces.
+    Returns the context vectors (n, width) and the mean squared error of the restored faces.
     """
-    assert isinstance(model, FullModel)  # noqa: S101  (the two aims need the parts of this model)
     with torch.autocast(clean.device.type, enabled=False):
-        corrupted = (corrupt(clean, corrupt_share, generator) - MEAN) / STD
-    restored = model.restore(corrupted)
-    return model.read(restored).float(), nn.functional.mse_loss(restored.float(), clean)
+        bad = round(corrupt_share * len(clean))  # the order of a step's faces is random: its first are as good as any
+        seen = torch.cat([corrupt(clean[:bad], generator), clean[bad:]]) if bad else clean
+    restored = model.restore((seen - MEAN) / STD)
+    return model.embed(restored), F.mse_loss(restored.float(), clean)

@@ -21,11 +21,10 @@ from edge_runtime.emotions.normalise import normalise
 from edge_runtime.errors import BundleError, DataError, RegressionError, UsageError
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
-from edge_runtime.scoring.metrics import softmax
 from export import bundle as exporting
 from export import parity, to_tflite
 from export.bundle import export
-from export.calibrate import calibration_faces, fit_temperature
+from export.calibrate import calibration_faces
 from export.config import ExportConfig
 from train.checkpoint import load_meta, load_weights
 
@@ -191,12 +190,3 @@ def test_calibration_on_too_few_faces_is_refused(small_csv: Path) -> None:
     """An emotion with too few faces is named."""
     with pytest.raises(DataError, match="calibration faces of 'angry'"):
         calibration_faces(read_faces(small_csv, "PublicTest"), 128, seed=1)
-
-
-def test_temperature_is_found() -> None:
-    """Logits that were sharpened by a known factor give it back."""
-    random = np.random.default_rng(5)
-    logits = random.normal(size=(20_000, 7)).astype(np.float32)
-    cumulative = softmax(logits.copy()).cumsum(axis=1)
-    labels = (random.random((20_000, 1)) > cumulative).sum(axis=1).clip(max=6)
-    assert fit_temperature(labels, logits * 2.5) == pytest.approx(2.5, rel=0.05)

@@ -1,4 +1,4 @@
-"""fer-edge bench and evaluate, on the toy bundle."""
+"""fer-edge bench, on the toy bundle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.bench import BenchOptions, bench
 from benchmarks.report import Report, read_report, table, write_report
-from edge_runtime.cli import main
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import DataError, SourceError, UsageError
 
@@ -91,14 +90,3 @@ def test_a_clip_without_faces_is_refused(toy_bundle: Path, tmp_path: Path) -> No
     with pytest.raises(SourceError, match="at least one face"):
         bench(BenchOptions(source=str(tmp_path / "grey.png"), bundle=str(toy_bundle), out=tmp_path / "report.json"))
     assert not (tmp_path / "report.json").exists()
-
-
-def test_evaluate_prints_the_accuracy_of_the_model_card(
-    toy_bundle: Path, small_csv: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each artefact's accuracy, measured anew by its engine, is the one in model.json."""
-    assert main(["evaluate", "--bundle", str(toy_bundle), "--data", str(small_csv)]) == 0
-    printed = capsys.readouterr().out
-    for artefact in read_card(toy_bundle).artefacts:
-        line = next(line for line in printed.splitlines() if line.startswith(f"{artefact} "))
-        assert f"{artefact.metrics['PublicTest'].accuracy:.4f}" in line

@@ -114,12 +114,14 @@ def test_full_disk_leaves_the_older_checkpoint_whole(tmp_path: Path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", fill_the_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataError, match=r"checkpoint\.partial cannot be written: expected room on the disk") as caught:
         save_checkpoint(path, state(epochs_done=4))
+    assert "holds the epoch before" in caught.value.next_step
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert path.read_bytes() == before
     assert load_checkpoint(path, "cpu")["epochs_done"] == 3
     monkeypatch.undo()
-    save_checkpoint(path, state(epochs_done=4))  # what the failure left behind is in nobody's way
+    save_checkpoint(path, state(epochs_done=4))  # once there is room again
     assert load_checkpoint(path, "cpu")["epochs_done"] == 4
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import DataError
-from edge_runtime.scoring.datasets import OFFICIAL_COUNTS, FaceSet, Split, read_faces
+from edge_runtime.scoring.datasets import FaceSet, read_faces
+from edge_runtime.scoring.readers import OFFICIAL_COUNTS, Split
 
 HEADER = "emotion,pixels,Usage"
 PIXELS = " ".join(str(i % 256) for i in range(48 * 48))
@@ -84,9 +85,9 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert "FER_EDGE_DATA" in error.next_step
 
 
-@pytest.mark.parametrize("name", ["", "a" * 5000 + ".csv", "a\0b.csv"])
+@pytest.mark.parametrize("name", ["nothing", "a" * 5000 + ".csv", "a\0b.csv"])
 def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: str) -> None:
-    """A folder, a name that is too long and one with a NUL are no file."""
+    """A name that nothing has, one that is too long and one with a NUL are no file."""
     assert refusal(tmp_path / name).what == "face data not found"
 
 
@@ -284,3 +285,14 @@ def test_parquet_split_without_faces_is_refused(tmp_path: Path) -> None:
     """A split of which the table has no row is refused, not returned empty."""
     error = refusal(write_parquet(tmp_path, [picture()], [0], ["Training"]), "PublicTest")
     assert error.what == "faces.parquet holds no face of PublicTest"
+
+
+def test_icml_face_data_is_read_like_fer2013(small_csv: Path, tmp_path: Path) -> None:
+    """The contest's own file has other columns' order and spaces before their names, and gives the same faces."""
+    with small_csv.open(newline="", encoding="utf-8") as file:
+        rows = [f"{row['emotion']},{row['Usage']},{row['pixels']}" for row in csv.DictReader(file)]
+    path = write_csv(tmp_path, *rows, header="emotion, Usage, pixels")
+    for split in OFFICIAL_COUNTS:
+        ours, theirs = read_faces(small_csv, split), read_faces(path, split)
+        np.testing.assert_array_equal(ours.images, theirs.images)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)

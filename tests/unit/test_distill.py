@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,14 @@ import pytest
 import torch
 
 from distill.config import DistillConfig
-from distill.loop import distill, load_teacher
+from distill.loop import distill
 from distill.loss import distillation_loss
+from distill.networks import load_network
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError, UsageError
-from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from train.augment import Augmentation, apply_view, draw_view
-from train.checkpoint import load_shape
-from train.config import ModelConfig
 from train.model import FullModel
 
 
@@ -57,7 +55,7 @@ def test_targets_are_the_teachers_mean_on_the_very_view(
 ) -> None:
     """The table holds the softened mean of the teachers for the view that its number and the seed draw."""
     faces = read_faces(small_csv, "Training")
-    teachers = [load_teacher(toy_teacher, "cpu"), load_teacher(toy_teacher, "cpu")]
+    teachers = [load_network(toy_teacher, "model"), load_network(toy_teacher, "model")]
     with torch.no_grad():
         teachers[1].classify[1].bias += torch.arange(7.0) / 7
     targets = teacher_targets(list(teachers), faces, options)
@@ -73,7 +71,7 @@ def test_targets_are_the_teachers_mean_on_the_very_view(
 def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, small_csv: Path) -> None:
     """A second call reads the table; another teacher makes it anew."""
     faces = read_faces(small_csv, "Training")
-    teacher = load_teacher(toy_teacher, "cpu")
+    teacher = load_network(toy_teacher, "model")
     first = teacher_targets([teacher], faces, options)
     stored = (options.out / "targets.npz").stat().st_mtime_ns
     assert torch.equal(teacher_targets([teacher], faces, options), first)
@@ -85,16 +83,18 @@ def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, sm
 
 def test_the_full_model_can_be_taught_and_teach(options: DistillConfig, toy_teacher: Path) -> None:
     """A full model learns from a teacher with all its parts, its autoencoder too, and is then one itself."""
-    shape = from_plain(ModelConfig, load_shape(toy_teacher, "model"))
-    distill(dataclasses.replace(options, network="full", model=shape, epochs=1, batch=24))
-    assert {"teacher", "label", "restore"} <= json.loads((options.out / "log.jsonl").read_text()).keys()
-    assert isinstance(load_teacher(options.out, "cpu"), FullModel)
+    distill(dataclasses.replace(options, network="full", epochs=1, batch=24))
+    with (options.out / "curves.csv").open(newline="") as file:
+        assert {"teacher", "label", "restore"} <= next(csv.DictReader(file)).keys()
+    taught = load_network(options.out)
+    assert isinstance(taught, FullModel)
+    assert taught.state_dict().keys() == load_network(toy_teacher).state_dict().keys()
 
 
 def test_a_student_cannot_teach(toy_student: Path) -> None:
     """A student's folder in the place of a full model's is named as such."""
     with pytest.raises(DataError, match="expected those of a model, got student"):
-        load_teacher(toy_student, "cpu")
+        load_network(toy_student, "model")
 
 
 def test_no_teacher_and_a_missing_teacher_are_refused(tmp_path: Path) -> None:
@@ -102,12 +102,12 @@ def test_no_teacher_and_a_missing_teacher_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--teachers"):
         DistillConfig(out=tmp_path)
     with pytest.raises(DataError, match=r"weights\.json"):
-        load_teacher(tmp_path / "nowhere", "cpu")
+        load_network(tmp_path / "nowhere", "model")
 
 
 def test_half_precision_weights_are_the_run_s(toy_teacher: Path) -> None:
     """What was saved as fp16 is within half precision of the checkpoint's averaged weights."""
-    stored = load_teacher(toy_teacher, "cpu").state_dict()
+    stored = load_network(toy_teacher, "model").state_dict()
     averaged = torch.load(toy_teacher / "checkpoint.pt", weights_only=True)["averaged"]
     for name, value in stored.items():
         original = averaged["module." + name].float().numpy()

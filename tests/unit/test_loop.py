@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
+import cv2
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,47 +17,67 @@ from edge_runtime.errors import DataError, UsageError
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train import loop
 from train.config import ModelConfig, TrainConfig
-from train.loop import fit, schedule
-from train.model import FullModel
+from train.loop import average, fit, macs, schedule
+from train.model import Backbone, BiLSTM, FullModel
 from train.objective import EmotionObjective
+from train.parallel import Team
 
-SHAPE = ModelConfig(widths=(8, 8, 16), blocks=(1, 1, 1), lstm_hidden=8, autoencoder_width=8)
+SHAPE = ModelConfig(widths=(8, 8, 16), blocks=(1, 1, 1), context_width=16, autoencoder_width=8)
 
 
-def config(out: Path, data: Path, epochs: int) -> TrainConfig:
+def config(out: Path, data: Path, epochs: int, **others: Any) -> TrainConfig:
     """Return a run of a few seconds."""
-    return TrainConfig(data=data, out=out, epochs=epochs, batch=24, precision="fp32", model=SHAPE)
+    options = {"batch": 24, "precision": "fp32", "learning_rate": 1e-3, "model": SHAPE}
+    return TrainConfig(data=data, out=out, epochs=epochs, **{**options, **others})
 
 
-def run(options: TrainConfig, faces: FaceSet, stop_after: int | None = None) -> nn.Module:
-    """Train as ``train`` does; leave by an error after ``stop_after`` epochs, as a crash would."""
+def run(options: TrainConfig, faces: FaceSet, kind: type[EmotionObjective] = EmotionObjective) -> nn.Module:
+    """Train as ``train`` does."""
     torch.manual_seed(options.seed)
-    objective = EmotionObjective(faces, options)
-    begin = objective.begin_epoch
+    objective = kind(FullModel(options.model), faces, options)
+    return fit(objective, faces, read_faces(options.data, "PublicTest"), options, Team())
 
-    def crash(epoch: int) -> None:
-        if epoch == stop_after:
+
+class Crashing(EmotionObjective):
+    """Fails when the third epoch begins, as a power cut would."""
+
+    def begin_epoch(self, epoch: int, rank: int) -> None:
+        """Crash, or go on."""
+        if epoch == 2:
             raise InterruptedError
-        begin(epoch)
-
-    objective.begin_epoch = crash  # type: ignore[method-assign]
-    averaged, _ = fit(FullModel(options.model), objective, read_faces(options.data, "PublicTest"), len(faces), options)
-    return averaged
+        super().begin_epoch(epoch, rank)
 
 
-def test_a_run_that_crashed_goes_on_as_if_nothing_had_happened(small_csv: Path, tmp_path: Path) -> None:
-    """Three epochs, and two then a crash and one more, end in the same weights to the last bit."""
+class Exploding(EmotionObjective):
+    """Has a loss that is not a number."""
+
+    def forward(self, index: Tensor) -> dict[str, Tensor]:
+        """Spoil every part."""
+        return {name: value * float("nan") for name, value in super().forward(index).items()}
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_run_that_crashed_goes_on_as_if_nothing_had_happened(small_csv: Path, tmp_path: Path, optimiser: str) -> None:
+    """Three epochs, and two then a crash and one more, end in the same weights to the last bit and the same curves."""
     faces = read_faces(small_csv, "Training")
+    others = {"optimiser": optimiser, "mixup_share": 0.4, "cutmix_share": 0.4}
     (tmp_path / "whole").mkdir()
     (tmp_path / "crashed").mkdir()
-    whole = run(config(tmp_path / "whole", small_csv, 3), faces)
+    whole = run(config(tmp_path / "whole", small_csv, 3, **others), faces)
     with pytest.raises(InterruptedError):
-        run(config(tmp_path / "crashed", small_csv, 3), faces, stop_after=2)
-    resumed = run(config(tmp_path / "crashed", small_csv, 3), faces)
+        run(config(tmp_path / "crashed", small_csv, 3, **others), faces, Crashing)
+    resumed = run(config(tmp_path / "crashed", small_csv, 3, **others), faces)
     for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    log = [json.loads(line)["epoch"] for line in (tmp_path / "crashed" / "log.jsonl").read_text().splitlines()]
-    assert log == [1, 2, 3]
+    curves = []
+    for name in ("whole", "crashed"):
+        with (tmp_path / name / "curves.csv").open(newline="") as file:
+            curves.append([{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)])
+        assert cv2.imread(str(tmp_path / name / "curves.png")) is not None
+    assert [row["epoch"] for row in curves[0]] == ["1", "2", "3"]
+    assert [{k: float(v) for k, v in row.items()} for row in curves[0]] == [
+        {k: float(v) for k, v in row.items()} for row in curves[1]
+    ]
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(small_csv: Path, tmp_path: Path) -> None:
@@ -62,14 +85,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(small_csv: Pat
     faces = read_faces(small_csv, "Training")
     run(config(tmp_path, small_csv, 1), faces)
     kept = (tmp_path / "checkpoint.pt").read_bytes()
-
-    class Exploding(EmotionObjective):
-        def __call__(self, model: nn.Module, index: Tensor) -> dict[str, Tensor]:
-            return {name: value * float("nan") for name, value in super().__call__(model, index).items()}
-
-    options = config(tmp_path, small_csv, 2)
     with pytest.raises(DataError, match=r"epoch 2, step 0, learning rate .* expected finite"):
-        fit(FullModel(SHAPE), Exploding(faces, options), read_faces(small_csv, "PublicTest"), len(faces), options)
+        run(config(tmp_path, small_csv, 2), faces, Exploding)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
 
 
@@ -78,10 +95,36 @@ def test_a_checkpoint_of_another_network_is_refused(small_csv: Path, tmp_path: P
     faces = read_faces(small_csv, "Training")
     run(config(tmp_path, small_csv, 1), faces)
     kept = (tmp_path / "checkpoint.pt").read_bytes()
-    wider = dataclasses.replace(config(tmp_path, small_csv, 2), model=dataclasses.replace(SHAPE, widths=(8, 8, 24)))
-    with pytest.raises(DataError, match="of another network: expected weights of this FullModel"):
-        run(wider, faces)
+    wider = dataclasses.replace(SHAPE, widths=(8, 8, 24))
+    with pytest.raises(DataError, match="of another network"):
+        run(config(tmp_path, small_csv, 2, model=wider), faces)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+def test_a_checkpoint_of_other_data_is_refused(small_csv: Path, tmp_path: Path) -> None:
+    """Going on with other faces ends in one error."""
+    faces = read_faces(small_csv, "Training")
+    run(config(tmp_path, small_csv, 1), faces)
+    with pytest.raises(DataError, match="is of other data"):
+        run(config(tmp_path, small_csv, 2), dataclasses.replace(faces, sha256="0" * 64))
+
+
+def test_a_run_goes_on_only_with_its_own_options(small_csv: Path, tmp_path: Path) -> None:
+    """More epochs are welcome; another learning rate or an unknown key in the saved options is refused, and named."""
+    loop.train(config(tmp_path, small_csv, 1))
+    before = (tmp_path / "config.json").read_text()
+    with pytest.raises(UsageError, match=r"expected the same options, got learning_rate 0\.002 instead of 0\.001"):
+        loop.train(config(tmp_path, small_csv, 2, learning_rate=0.002))
+    assert (tmp_path / "config.json").read_text() == before
+    (tmp_path / "config.json").write_text(json.dumps({**json.loads(before), "colour": "green"}))
+    with pytest.raises(UsageError, match="colour None instead of green"):
+        loop.train(config(tmp_path, small_csv, 2))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(DataError, match=r"config\.json cannot be read"):
+        loop.train(config(tmp_path, small_csv, 2))
+    (tmp_path / "config.json").write_text(before)
+    loop.train(config(tmp_path, small_csv, 2, threads=1))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["epochs_done"] == 2
 
 
 def test_fewer_epochs_than_done_and_a_batch_too_large_are_refused(small_csv: Path, tmp_path: Path) -> None:
@@ -91,17 +134,31 @@ def test_fewer_epochs_than_done_and_a_batch_too_large_are_refused(small_csv: Pat
     with pytest.raises(UsageError, match="at least the 2 that are done, got 1"):
         run(config(tmp_path, small_csv, 1), faces)
     with pytest.raises(DataError, match="at least a batch of 1000, got 168"):
-        run(dataclasses.replace(config(tmp_path, small_csv, 2), batch=1000), faces)
+        run(config(tmp_path, small_csv, 2, batch=1000), faces)
 
 
-def test_the_schedule_warms_up_and_falls_to_zero() -> None:
-    """It rises through the first epoch, peaks at 1 after it, and ends at zero."""
-    assert schedule(0, 10) == pytest.approx(0.01)
-    assert schedule(0.5, 10) == pytest.approx(0.5)
-    assert schedule(1, 10) == pytest.approx(1)
-    assert schedule(5.5, 10) == pytest.approx(0.5)
-    assert schedule(10, 10) == pytest.approx(0, abs=1e-9)
-    assert schedule(1, 1) == pytest.approx(1)
+def test_the_schedule_warms_up_and_falls_to_zero(tmp_path: Path) -> None:
+    """It rises through the warm-up, peaks at 1 after it, and ends at zero."""
+    options = TrainConfig(out=tmp_path, epochs=10)
+    assert schedule(0, options) == pytest.approx(0.01)
+    assert schedule(0.5, options) == pytest.approx(0.5)
+    assert schedule(1, options) == pytest.approx(1)
+    assert schedule(5.5, options) == pytest.approx(0.5)
+    assert schedule(10, options) == pytest.approx(0, abs=1e-9)
+    assert schedule(1, TrainConfig(out=tmp_path, epochs=1)) == pytest.approx(1)
+    assert schedule(0, TrainConfig(out=tmp_path, warmup_epochs=0)) == pytest.approx(1)
+
+
+def test_the_average_starts_short_and_counts_exactly() -> None:
+    """Early averages follow the weights, later ones decay as asked, and whole numbers are taken over."""
+    update = average(0.9)
+    kept, counter = [torch.zeros(3)], [torch.zeros(1, dtype=torch.long)]
+    update(kept, [torch.ones(3)], torch.tensor(0))
+    assert kept[0].tolist() == pytest.approx([0.9] * 3)
+    update(kept, [torch.zeros(3)], torch.tensor(1_000))
+    assert kept[0].tolist() == pytest.approx([0.81] * 3)
+    update(counter, [torch.tensor([5])], torch.tensor(3))
+    assert counter[0].item() == 5
 
 
 def test_class_weights_lift_rare_emotions(small_csv: Path, tmp_path: Path) -> None:
@@ -109,33 +166,82 @@ def test_class_weights_lift_rare_emotions(small_csv: Path, tmp_path: Path) -> No
     faces = read_faces(small_csv, "Training")
     keep = (faces.labels != 1) | (faces.labels.cumsum() % 2 == 0)
     uneven = FaceSet(images=faces.images[keep], labels=faces.labels[keep], split="Training", sha256=faces.sha256)
-    weights = EmotionObjective(uneven, config(tmp_path, small_csv, 1)).class_weights
+    weights = EmotionObjective(FullModel(SHAPE), uneven, config(tmp_path, small_csv, 1)).class_weights
     counts = torch.bincount(torch.from_numpy(uneven.labels))
     assert weights[1] / weights[0] == pytest.approx(float(counts[0] / counts[1]) ** 0.25, rel=1e-4)
 
 
-def test_train_leaves_weights_log_and_configuration(toy_teacher: Path) -> None:
+def test_votes_teach_a_head_that_is_not_kept(small_csv: Path, tmp_path: Path) -> None:
+    """With FER+ votes there is a third part of the loss, its head learns, and the model has no trace of it."""
+    faces = read_faces(small_csv, "Training")
+    votes = torch.zeros(len(faces), 8)
+    votes[:, 3] = 1
+    options = config(tmp_path, small_csv, 1, ferplus_weight=0.5)
+    objective = EmotionObjective(FullModel(SHAPE), faces, options, votes)
+    before = objective.second_opinion.weight.clone()
+    averaged = fit(objective, faces, read_faces(small_csv, "PublicTest"), options, Team())
+    assert not torch.equal(objective.second_opinion.weight, before)
+    assert averaged.state_dict().keys() == FullModel(SHAPE).state_dict().keys()
+    with (tmp_path / "curves.csv").open(newline="") as file:
+        assert float(next(csv.DictReader(file))["ferplus"]) > 0
+
+
+def test_multiplications_are_counted() -> None:
+    """The count of the stem and of an LSTM is that of pencil and paper."""
+    stem = Backbone((4,), (1,))
+    # 5×5 stem on 24×24, then two 3×3 convolutions of 4 channels
+    assert macs(stem) == 24 * 24 * (25 * 4 + 2 * 9 * 4 * 4)
+    sequence = nn.Sequential(nn.Flatten(2), BiLSTM(48 * 48, 8))
+    # one position: four gates of 4 units, each direction, from 2304 inputs and 4 states
+    assert macs(sequence) == 2 * 4 * 4 * (48 * 48 + 4)
+
+
+def test_train_leaves_weights_curves_and_configuration(toy_teacher: Path) -> None:
     """A finished run leaves what distillation and people need, and nothing half-written."""
     names = {path.name for path in toy_teacher.iterdir()}
-    assert names == {"checkpoint.pt", "config.json", "log.jsonl", "weights.json", "weights.safetensors"}
-    assert json.loads((toy_teacher / "weights.json").read_text())["config"]["model"]["widths"] == [8, 8, 16]
+    assert names == {
+        "checkpoint.pt", "config.json", "curves.csv", "curves.png", "weights.json", "weights.safetensors"
+    }  # fmt: skip
+    meta = json.loads((toy_teacher / "weights.json").read_text())
+    assert meta["config"]["model"]["widths"] == [8, 8, 16]
+    assert meta["parameters"] > 1000
+    assert meta["macs"] > meta["parameters"]
+    assert len(meta["public_test"]["confusion"]) == 7
 
 
-def test_values_out_of_range_are_refused(small_csv: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("flag", "wrong"),
+    [
+        ("epochs", {"epochs": 0}),
+        ("batch", {"batch": 1}),
+        ("ema-decay", {"ema_decay": 1.0}),
+        ("learning-rate", {"learning_rate": 0.0}),
+        ("corrupt-share", {"corrupt_share": 1.0}),
+        ("erase-share", {"erase_share": -0.1}),
+        ("cutmix-share", {"mixup_share": 0.6, "cutmix_share": 0.6}),
+        ("ferplus-weight", {"ferplus": Path("votes.csv")}),
+        ("ferplus-weight", {"ferplus_weight": -1.0}),
+    ],
+)
+def test_values_out_of_range_or_in_contradiction_are_refused(flag: str, wrong: dict[str, Any]) -> None:
     """Each refused value names its flag."""
-    for name, value in (
-        ("epochs", 0),
-        ("batch", 1),
-        ("ema_decay", 1.0),
-        ("learning_rate", 0.0),
-        ("corrupt_share", 1.0),
-    ):
-        with pytest.raises(UsageError, match="--" + name.replace("_", "-")):
-            TrainConfig(data=small_csv, out=tmp_path, **{name: value})
+    with pytest.raises(UsageError, match=f"--{flag} is out of range"):
+        TrainConfig(**wrong)
 
 
-def test_no_data_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without --data and without FER_EDGE_DATA the error names both."""
+def test_no_data_and_no_votes_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_csv: Path) -> None:
+    """Without --data and without FER_EDGE_DATA the error names both; the same for votes that a weight asks for."""
     monkeypatch.delenv("FER_EDGE_DATA", raising=False)
-    with pytest.raises(UsageError, match="--data FILE or FER_EDGE_DATA"):
+    monkeypatch.delenv("FER_EDGE_FERPLUS", raising=False)
+    with pytest.raises(UsageError, match="--data PATH or FER_EDGE_DATA"):
         loop.train(TrainConfig(out=tmp_path))
+    with pytest.raises(UsageError, match="--ferplus PATH or FER_EDGE_FERPLUS"):
+        loop.train(config(tmp_path, small_csv, 1, ferplus_weight=0.5))
+
+
+def test_a_gpu_that_is_not_there_is_refused(small_csv: Path, tmp_path: Path) -> None:
+    """--device cuda without a GPU ends in one error before anything is read."""
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UsageError, match="a GPU that torch can use"):
+        loop.train(config(tmp_path, small_csv, 1, device="cuda"))

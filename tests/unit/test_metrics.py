@@ -9,7 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_runtime.emotions.labels import EMOTIONS
-from edge_runtime.scoring.metrics import calibration_error, confusion, score, softmax
+from edge_runtime.options import to_plain
+from edge_runtime.scoring.calibration import cross_fitted, fit_temperature
+from edge_runtime.scoring.metrics import (
+    EmotionMetrics,
+    calibration_error,
+    confusion,
+    intervals,
+    score,
+    softmax,
+    summary,
+)
 
 
 def certain(predicted: list[int], confidence: float = 1.0) -> NDArray[np.float32]:
@@ -36,17 +46,19 @@ def test_hand_computed_case() -> None:
     assert metrics.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
     # all in one bin: confidence 0.8, accuracy 0.75
     assert metrics.ece == pytest.approx(0.05, abs=1e-6)
-    assert metrics.recall["angry"] == pytest.approx(2 / 3)
-    assert metrics.recall["happy"] == 1.0
+    assert metrics.emotions["angry"] == EmotionMetrics(n=3, precision=1.0, recall=2 / 3, f1=0.8)
+    assert metrics.emotions["happy"] == EmotionMetrics(n=1, precision=0.5, recall=1.0, f1=2 / 3)
+    assert metrics.weighted_f1 == pytest.approx((3 * 4 / 5 + 2 / 3) / 4)
+    assert metrics.cross_entropy == pytest.approx(-(3 * math.log(0.8) + math.log(0.2 / 6)) / 4)
+    assert metrics.confusion[0] == (2, 0, 0, 1, 0, 0, 0)
 
 
-def test_absent_emotions_have_no_recall_and_do_not_lower_the_f1() -> None:
-    """An emotion that neither occurs nor is predicted has a recall of NaN and no part in macro-F1."""
+def test_absent_emotions_do_not_lower_the_means() -> None:
+    """An emotion that neither occurs nor is predicted has no part in the macro figures, and its own are 0."""
     metrics = score(np.array([1, 2]), certain([1, 2]))
-    assert metrics.macro_f1 == 1.0
-    assert [name for name, value in metrics.recall.items() if math.isnan(value)] == [
-        "angry", "happy", "sad", "surprise", "neutral"
-    ]  # fmt: skip
+    assert (metrics.macro_precision, metrics.macro_recall, metrics.macro_f1) == (1.0, 1.0, 1.0)
+    assert [name for name, value in metrics.emotions.items() if value.n] == ["disgust", "fear"]
+    assert metrics.emotions["sad"] == EmotionMetrics(n=0, precision=0.0, recall=0.0, f1=0.0)
 
 
 def test_emotion_predicted_but_absent_counts_as_zero_f1() -> None:
@@ -73,11 +85,41 @@ def test_scores_follow_their_definitions(seed: int) -> None:
         hits = sum((labels == index) & (predicted == index))
         precision, recall = hits / sum(predicted == index), hits / sum(labels == index)
         f1.append(2 * precision * recall / (precision + recall))
-        assert metrics.recall[emotion] == pytest.approx(recall)
+        assert metrics.emotions[emotion].recall == pytest.approx(recall)
         for other in range(7):
             assert counts[index, other] == sum((labels == index) & (predicted == other))
     assert metrics.accuracy == pytest.approx(sum(labels == predicted) / len(labels))
     assert metrics.macro_f1 == pytest.approx(sum(f1) / 7)
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+@pytest.mark.parametrize("seed", range(5))
+def test_means_are_those_of_scikit_learn(seed: int, average: str) -> None:
+    """Macro and weighted precision, recall and F1 are those of the library that papers use."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    labels, probabilities = random_case(seed, n=60 if seed else 12)
+    ours = to_plain(score(labels, probabilities))
+    expected = metrics.precision_recall_fscore_support(
+        labels, probabilities.argmax(axis=1), average=average, zero_division=0
+    )
+    for name, value in zip(("precision", "recall", "f1"), expected[:3], strict=True):
+        assert ours[f"{average}_{name}"] == pytest.approx(value)
+
+
+def test_intervals_cover_what_they_should() -> None:
+    """A 95 % interval holds the figure itself, is seeded, and narrows with the square root of the faces."""
+    labels, probabilities = random_case(3, n=400)
+    metrics = score(labels, probabilities)
+    found = intervals(metrics, seed=1)
+    assert found == intervals(metrics, seed=1)
+    assert set(found) == {*summary(np.array(metrics.confusion)), *(f"recall_{name}" for name in EMOTIONS)}
+    low, high = found["accuracy"]
+    assert low < metrics.accuracy < high
+    # the normal approximation of a share: ± 1.96 standard errors
+    error = 1.96 * math.sqrt(metrics.accuracy * (1 - metrics.accuracy) / 400)
+    assert high - low == pytest.approx(2 * error, rel=0.1)
+    more = intervals(score(np.tile(labels, 16), np.tile(probabilities, (16, 1))))["accuracy"]
+    assert more[1] - more[0] == pytest.approx((high - low) / 4, rel=0.1)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -135,3 +177,31 @@ def test_temperature_flattens_and_keeps_the_order() -> None:
     sharp, flat = softmax(logits, 1.0), softmax(logits, 3.0)
     assert (flat.max(axis=1) < sharp.max(axis=1)).all()
     np.testing.assert_array_equal(flat.argsort(axis=1), sharp.argsort(axis=1))
+
+
+def test_temperature_is_found() -> None:
+    """Logits that were sharpened by a known factor give it back."""
+    random = np.random.default_rng(5)
+    logits = random.normal(size=(20_000, 7)).astype(np.float32)
+    cumulative = softmax(logits.copy()).cumsum(axis=1)
+    labels = (random.random((20_000, 1)) > cumulative).sum(axis=1).clip(max=6)
+    assert fit_temperature(labels, logits * 2.5) == pytest.approx(2.5, rel=0.05)
+
+
+def test_temperature_stays_within_its_limits() -> None:
+    """Answers that are always right ask for infinite sharpness, and always wrong ones for none: both are bounded."""
+    logits = np.eye(7, dtype=np.float32)
+    assert fit_temperature(np.arange(7), logits) == pytest.approx(0.25, rel=1e-3)
+    assert fit_temperature((np.arange(7) + 1) % 7, logits) == pytest.approx(4, rel=1e-3)
+
+
+def test_cross_fitting_calibrates_each_half_by_the_other() -> None:
+    """Sharpened answers come back calibrated, and a half's own labels have no say in its temperature."""
+    random = np.random.default_rng(1)
+    logits = random.normal(size=(20_000, 7)).astype(np.float32)
+    labels = (random.random((20_000, 1)) > softmax(logits.copy()).cumsum(axis=1)).sum(axis=1).clip(max=6)
+    assert calibration_error(labels, softmax(logits * 3)) > 0.1
+    scaled = cross_fitted(labels, logits * 3)
+    assert calibration_error(labels, scaled) < 0.02
+    labels[::2] = 0
+    np.testing.assert_array_equal(cross_fitted(labels, logits * 3)[::2], scaled[::2])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 import torch
 
 from distill.config import StudentConfig
 from distill.student import Student
+from edge_runtime.errors import UsageError
 from train.config import ModelConfig
 from train.model import Autoencoder, Backbone, FullModel, SoftAttention
 
-SMALL = ModelConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), lstm_hidden=8, autoencoder_width=8)
+SMALL = ModelConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), context_width=16, autoencoder_width=8)
 
 
 def test_full_model_maps_faces_to_seven_logits() -> None:
@@ -30,6 +34,47 @@ def test_the_parts_of_the_paper_are_all_used() -> None:
     model(torch.randn(4, 1, 48, 48)).square().sum().backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("context", ["bilstm", "transformer", "none"])
+@pytest.mark.parametrize("autoencoder", [True, False])
+def test_each_part_can_be_left_out_or_exchanged(context: str, *, autoencoder: bool, attention: bool) -> None:
+    """Every combination maps faces to logits, trains all that it has, and has nothing of what is left out."""
+    shape = dataclasses.replace(SMALL, autoencoder=autoencoder, context=context, attention=attention)
+    model = FullModel(shape)
+    if autoencoder:
+        with torch.no_grad():
+            model.autoencoder.difference.weight.normal_(std=0.1)
+    model(torch.randn(4, 1, 48, 48)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    parts = {name.partition(".")[0] for name, _ in model.named_parameters()}
+    asked = {"autoencoder": autoencoder, "context": context != "none", "attention": attention}
+    assert parts == {"backbone", "classify", *(name for name, on in asked.items() if on)}
+
+
+def test_without_attention_positions_count_alike() -> None:
+    """The mean over positions does not depend on their order; the LSTM before it does."""
+    model = FullModel(dataclasses.replace(SMALL, context="none", attention=False)).eval()
+    states = torch.randn(2, 9, 16)
+    assert torch.allclose(model.attention(states), model.attention(states.flip(1)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "flag"),
+    [
+        ({"blocks": (1, 1)}, "--blocks"),
+        ({"widths": (8,) * 5, "blocks": (1,) * 5}, "--widths"),
+        ({"widths": (8, 8, 16, 0)}, "--widths"),
+        ({"context_width": 15}, "--context-width"),
+        ({"context": "transformer", "context_width": 6}, "--context-width"),
+        ({"dropout": 1.0}, "--dropout"),
+    ],
+)
+def test_shapes_that_cannot_be_built_are_refused(wrong: dict[str, Any], flag: str) -> None:
+    """A contradiction between options ends in one usage error that names the flag."""
+    with pytest.raises(UsageError, match=f"{flag} is out of range"):
+        dataclasses.replace(SMALL, **wrong)
 
 
 def test_an_untrained_autoencoder_keeps_the_face() -> None:

@@ -128,10 +128,12 @@ CONFIGURATIONS = [
     RunOptions(source="a.mp4", sink=("jsonl:-", "video:a.webm"), engine="onnx", threads=4),
     BenchOptions(source="a.mp4", faces=(1, 2), min_seconds=0.5, out=Path("b.json")),
     EvaluateOptions(data=Path("fer2013.csv"), bundle="b"),
-    TrainConfig(data=Path("d.csv"), out=Path("o"), epochs=3, model=ModelConfig(widths=(8, 8), dropout=0.1)),
+    TrainConfig(
+        data=Path("d.csv"), out=Path("o"), epochs=3, model=ModelConfig(widths=(8, 8), blocks=(1, 1), dropout=0.1)
+    ),
     DistillConfig(teachers=(Path("a"), Path("b")), views=4, student=StudentConfig(widths=(4, 8), blocks=(1, 1))),
     ExportConfig(weights=Path("w"), data=Path("d.parquet"), out=Path("o"), calibration=100, seed=3),
-    ModelConfig(widths=(8, 16), blocks=(1, 1), lstm_hidden=4),
+    ModelConfig(widths=(8, 16), blocks=(1, 1), context="none", attention=False),
     StudentConfig(),
 ]
 
@@ -212,5 +214,5 @@ def test_face_data_is_named_by_argument_before_environment(monkeypatch: pytest.M
             monkeypatch.delenv("FER_EDGE_DATA")
         else:
             monkeypatch.setenv("FER_EDGE_DATA", nothing)
-        with pytest.raises(UsageError, match="expected --data FILE or FER_EDGE_DATA"):
+        with pytest.raises(UsageError, match="expected --data PATH or FER_EDGE_DATA"):
             data_path(None)

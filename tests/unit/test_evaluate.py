@@ -1,0 +1,128 @@
+"""fer-edge evaluate: bundles, weights, ensembles, mirror averaging, corruptions, and what it writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import corruptions
+from benchmarks.accuracy import EvaluateOptions, measure
+from benchmarks.candidates import Candidate, mirrored, of_weights
+from edge_runtime.cli import main
+from edge_runtime.emotions import selftest
+from edge_runtime.emotions.contract import read_card
+from edge_runtime.errors import NotInstalledError, UsageError
+from edge_runtime.scoring.datasets import read_faces
+
+
+def test_evaluate_prints_the_accuracy_of_the_model_card(
+    toy_bundle: Path, small_csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each artefact's accuracy, measured anew by its engine, is the one in model.json."""
+    assert main(["evaluate", "--bundle", str(toy_bundle), "--data", str(small_csv)]) == 0
+    printed = capsys.readouterr().out
+    for artefact in read_card(toy_bundle).artefacts:
+        line = next(line for line in printed.splitlines() if line.startswith(f"{artefact}:"))
+        assert f"accuracy {artefact.metrics['PublicTest'].accuracy:.1%} [" in line
+
+
+def test_weights_and_their_ensemble(
+    toy_teacher: Path, toy_student: Path, small_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full model and a student are measured as they were at the end of their runs, and together as an ensemble."""
+    arguments = ["evaluate", "--weights", str(toy_teacher), str(toy_student), "--data", str(small_csv)]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "evaluation.json").read_text())
+    assert [row["name"] for row in report["candidates"]] == [str(toy_teacher), str(toy_student), "ensemble of 2"]
+    for folder, row in zip((toy_teacher, toy_student), report["candidates"][:2], strict=True):
+        # the run scored single-precision weights, what is kept of them is half
+        trained = json.loads((folder / "weights.json").read_text())["public_test"]
+        assert row["accuracy"] == pytest.approx(trained["accuracy"], abs=0.025)
+    alone = [c.predict(read_faces(small_csv, "PublicTest").images) for c in of_weights([toy_teacher, toy_student], 1)]
+    np.testing.assert_allclose(alone[2], (alone[0] + alone[1]) / 2, atol=1e-6)
+    printed = capsys.readouterr().out
+    assert "ensemble of 2: accuracy" in printed
+    assert "macro     precision" in printed
+
+
+def test_pictures_are_written_and_nothing_half(toy_teacher: Path, small_csv: Path, tmp_path: Path) -> None:
+    """With --out there is a picture of the confusion matrix and, where asked for, of the corruptions."""
+    arguments = ["evaluate", "--weights", str(toy_teacher), "--data", str(small_csv), "--out", str(tmp_path)]
+    assert main([*arguments, "--corruptions", "--mirror"]) == 0
+    row = json.loads((tmp_path / "evaluation.json").read_text())["candidates"][0]
+    assert row["name"].endswith(", mirror averaged")
+    assert set(row["corruptions"]) == set(corruptions.KINDS)
+    assert all(len(cells) == 5 and all(0 <= value <= 1 for value in cells) for cells in row["corruptions"].values())
+    low, high = row["intervals_95"]["accuracy"]
+    assert low <= row["accuracy"] <= high
+    assert np.array(row["confusion"]).sum() == row["n"] == 84
+    pictures = sorted(tmp_path.glob("*.png"))
+    assert [path.name.split("-")[0] for path in pictures] == ["confusion", "corruptions"]
+    assert all(cv2.imread(str(path)).shape[1] > 500 for path in pictures)
+    assert list(tmp_path.glob("*.partial")) == []
+
+
+def test_mirror_averaging_is_that() -> None:
+    """The mean over the face and its mirror image, no more and no less, and named."""
+    faces = selftest.faces(0, 3)
+
+    def left_side(images: np.ndarray) -> np.ndarray:
+        return np.repeat(images[:, :, :24].mean(axis=(1, 2))[:, None], 7, axis=1).astype(np.float32)
+
+    candidate = mirrored(Candidate(name="left", predict=left_side))
+    np.testing.assert_allclose(candidate.predict(faces)[:, 0], faces.mean(axis=(1, 2)), rtol=1e-5)
+    assert candidate.name == "left, mirror averaged"
+
+
+def test_a_candidate_that_knows_all_is_right(small_csv: Path) -> None:
+    """An oracle has accuracy 1 and no calibration error, and on corrupted faces its answers do not depend on them."""
+    faces = read_faces(small_csv, "PublicTest")
+    oracle = Candidate(name="oracle", predict=lambda _: np.eye(7, dtype=np.float32)[faces.labels])
+    report = measure(oracle, faces, EvaluateOptions(corruptions=True))
+    assert report["accuracy"] == 1
+    assert report["ece"] == pytest.approx(0, abs=1e-6)
+    assert all(value == 1 for cells in report["corruptions"].values() for value in cells)
+
+
+@pytest.mark.parametrize("kind", corruptions.KINDS)
+def test_corruptions_are_seeded_and_grow(kind: str) -> None:
+    """A cell of the suite is a pure function of its seed, does no harm to the input, and harms more when severer."""
+    rows, columns = np.mgrid[0:48, 0:48]
+    smooth = 128 + 60 * np.sin(rows / 5) * np.cos(columns / 7)
+    faces = np.stack([np.roll(smooth, i, axis=1) for i in range(24)]).astype(np.uint8)
+    before = faces.copy()
+    harm = []
+    for severity in corruptions.SEVERITIES:
+        bad = corruptions.corrupt(faces, kind, severity, seed=3)
+        assert (bad.shape, bad.dtype) == (faces.shape, np.uint8)
+        np.testing.assert_array_equal(bad, corruptions.corrupt(faces, kind, severity, seed=3))
+        harm.append(float(((bad.astype(float) - faces) ** 2).mean()))
+    assert harm[0] > 0
+    assert harm == sorted(harm)
+    np.testing.assert_array_equal(faces, before)
+
+
+def test_blurs_keep_a_flat_face_flat() -> None:
+    """Blur kernels sum to one and repeat the border, so an even picture stays as it is."""
+    flat = np.full((2, 48, 48), 100, np.uint8)
+    for kind in ("defocus blur", "motion blur"):
+        np.testing.assert_array_equal(corruptions.corrupt(flat, kind, 5), flat)
+
+
+def test_weights_without_torch_name_the_extra(monkeypatch: pytest.MonkeyPatch, toy_teacher: Path) -> None:
+    """On a device, which has no torch, --weights says what is missing."""
+    monkeypatch.setitem(sys.modules, "distill.networks", None)
+    with pytest.raises(NotInstalledError, match="from a checkout"):
+        list(of_weights([toy_teacher], 1))
+
+
+def test_bad_options_are_refused(tmp_path: Path, small_csv: Path) -> None:
+    """No thread, and a folder without weights, end in one error each."""
+    with pytest.raises(UsageError, match="--threads"):
+        EvaluateOptions(threads=0)
+    assert main(["evaluate", "--weights", str(tmp_path), "--data", str(small_csv)]) == 6

@@ -1,0 +1,51 @@
+"""Learning curves of a run: one line of ``curves.csv`` an epoch, drawn as ``curves.png``."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+Row = dict[str, float]
+
+
+class Curves:
+    """The epochs of one run, on disk in ``folder``; a resumed run goes on from those that its checkpoint holds."""
+
+    def __init__(self, folder: Path, epochs_done: int) -> None:
+        """Read what an interrupted run left, without an epoch that its checkpoint did not live to hold."""
+        self.table, self.picture = folder / "curves.csv", folder / "curves.png"
+        self.rows: list[Row] = []
+        if epochs_done and self.table.exists():
+            with self.table.open(newline="", encoding="utf-8") as file:
+                read = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            self.rows = [row for row in read if row["epoch"] <= epochs_done]
+
+    def add(self, row: Row) -> None:
+        """Append one epoch and write both files anew."""
+        self.rows.append(row)
+        partial = self.table.with_suffix(".partial")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows({name: f"{value:.6g}" for name, value in line.items()} for line in self.rows)
+        partial.replace(self.table)
+        draw(self.rows).savefig(partial, format="png", dpi=120)
+        partial.replace(self.picture)
+
+
+def draw(rows: list[Row]) -> Figure:
+    """Draw cross entropy and accuracy by epoch, of a sample of Training and of PublicTest, each face as it is."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    for axes, name, title in ((loss, "loss", "cross entropy"), (accuracy, "accuracy", "accuracy")):
+        for split, label in (("train", "Training (sample)"), ("public", "PublicTest")):
+            axes.plot(epochs, [row[f"{split}_{name}"] for row in rows], label=label)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    accuracy.legend(frameon=False)
+    return figure

@@ -1,0 +1,78 @@
+"""Several processes as one run: ``torchrun`` starts them, each trains on its share of every step's faces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from edge_runtime.errors import UsageError
+from train.config import FitConfig, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """This process among those of the run; alone it is number 0 of 1."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process evaluates, writes and prints."""
+        return self.rank == 0
+
+    def say(self, text: str) -> None:
+        """Print once, however many processes there are."""
+        if self.leads:
+            print(text, flush=True)
+
+    def together(self, module: nn.Module) -> nn.Module:
+        """Wrap ``module`` so that its gradients are averaged over the processes."""
+        return DistributedDataParallel(module) if self.size > 1 else module
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """Average a tensor over the processes."""
+        if self.size > 1:
+            distributed.all_reduce(value)
+            value /= self.size
+        return value
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Let the leading process do the block before the others: what it leaves on disk they find."""
+        if self.size > 1 and not self.leads:
+            distributed.barrier()
+        yield
+        if self.size > 1 and self.leads:
+            distributed.barrier()
+
+
+@contextmanager
+def team(config: FitConfig) -> Iterator[Team]:
+    """Join the processes that ``torchrun`` started, for as long as the run lasts; without it, train alone.
+
+    On CUDA each process takes the GPU of its local rank (NCCL), on the CPU they talk through gloo.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        step = "take --device cpu"
+        raise UsageError("--device cuda", expected="a GPU that torch can use", got="none", next_step=step)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Team()
+        return
+    require("batch", config.batch, holds=config.batch % size == 0, expected=f"a multiple of the {size} processes")
+    if config.device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if config.device == "cuda" else "gloo")
+    try:
+        yield Team(rank=distributed.get_rank(), size=size)
+    finally:
+        distributed.destroy_process_group()
