@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks import corruptions
+from benchmarks import corruptions, final
 from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
 from edge_runtime.errors import NotInstalledError, UsageError
 from edge_runtime.options import data_path, option, to_plain
@@ -21,7 +21,7 @@ from edge_runtime.scoring.metrics import calibration_error, intervals, score, so
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions:
-    """Options of ``fer-edge evaluate``; it reads PublicTest, and nothing else."""
+    """Options of ``fer-edge evaluate``; it reads PublicTest, and PrivateTest for ``--final`` alone."""
 
     data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
     bundle: str = option("student", "name of a shipped bundle, or a bundle's folder")
@@ -30,6 +30,7 @@ class EvaluateOptions:
     )
     mirror: bool = option(default=False, text="average each face with its mirror image, and say so")
     corruptions: bool = option(default=False, text="also on ten kinds of corrupted faces, five severities each")
+    final: bool = option(default=False, text="read PrivateTest, and write it into the card of what ships: once")
     out: Path | None = option(None, "folder for evaluation.json, confusion matrices and heat-maps as PNG")
     threads: int = option(1, "CPU threads of inference")
     seed: int = option(0, "seed of the bootstrap and of the corruptions")
@@ -39,6 +40,9 @@ class EvaluateOptions:
         if self.threads < 1:
             step = "correct the option"
             raise UsageError("--threads is out of range", expected="at least 1", got=str(self.threads), next_step=step)
+        if self.final and (self.mirror or self.corruptions):
+            expected, step = "each face once, as it is", "leave out --mirror and --corruptions"
+            raise UsageError("--final", expected=expected, got="another way of measuring", next_step=step)
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -46,7 +50,9 @@ def evaluate(options: EvaluateOptions) -> None:
     if options.out:
         _check_plots()
         options.out.mkdir(parents=True, exist_ok=True)
-    faces = read_faces(data_path(options.data), "PublicTest")
+    if options.final:
+        final.check(options.bundle, options.weights)
+    faces = read_faces(data_path(options.data), "PrivateTest" if options.final else "PublicTest")
     print(faces.described)
     reports = []
     candidates = (
@@ -59,6 +65,8 @@ def evaluate(options: EvaluateOptions) -> None:
         print("\n" + describe(report), flush=True)
         if options.out:
             draw(report, options.out, faces.split)
+    if options.final:
+        final.record(options.bundle, options.weights, reports)
     if options.out:
         document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
         partial = options.out / "evaluation.partial"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +27,18 @@ def to_fp32(model: nn.Module) -> bytes:
     example = torch.zeros(2, 1, 48, 48)  # a batch of 1 would be traced as a constant
     batch = torch.export.Dim("batch", min=1, max=1024)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    program = torch.onnx.export(
-        model,
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: batch},),
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice to its own developers
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_shapes=({0: batch},),
+            verbose=False,
+        )
     assert program is not None  # noqa: S101  (None only when a file name is given)
     serialised: bytes = program.model_proto.SerializeToString()
     return serialised

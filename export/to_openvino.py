@@ -21,13 +21,20 @@ def to_int8(onnx_fp32: bytes, calibration: NDArray[np.float32]) -> tuple[bytes, 
 
     NNCF's defaults aggregate by mean, which clips, and then correct biases layer by layer, which on networks this small
     moves the logits twelve times as far from the float model's as rounding does; plain minima and maxima do neither.
+    An LSTM stays in floating point: quantised, it changed the answer on eight faces of a hundred.
     """
     parameters = nncf.AdvancedQuantizationParameters(
         disable_bias_correction=True,
         activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX,
     )
     faces = nncf.Dataset([face[None] for face in calibration])
-    quantised = nncf.quantize(_convert(onnx_fp32), faces, subset_size=len(calibration), advanced_parameters=parameters)
+    quantised = nncf.quantize(
+        _convert(onnx_fp32),
+        faces,
+        subset_size=len(calibration),
+        advanced_parameters=parameters,
+        ignored_scope=nncf.IgnoredScope(types=["LSTMSequence"], validate=False),
+    )
     return _save(quantised, half=False)
 
 

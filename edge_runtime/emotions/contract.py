@@ -190,8 +190,10 @@ def read_card(bundle: Path) -> ModelCard:
 
 
 def write_card(bundle: Path, card: ModelCard) -> None:
-    """Write ``model.json`` into the folder ``bundle``."""
-    (bundle / CARD_NAME).write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n", encoding="utf-8")
+    """Write ``model.json`` into the folder ``bundle``, whole or not at all."""
+    partial = bundle / (CARD_NAME + ".partial")
+    partial.write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n", encoding="utf-8")
+    partial.replace(bundle / CARD_NAME)
 
 
 def read_files(bundle: Path, artefact: Artefact) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from distill.config import StudentConfig
+from distill.networks import load_network
 from distill.student import Student
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.classifier import EmotionClassifier
@@ -190,3 +192,29 @@ def test_calibration_on_too_few_faces_is_refused(small_csv: Path) -> None:
     """An emotion with too few faces is named."""
     with pytest.raises(DataError, match="calibration faces of 'angry'"):
         calibration_faces(read_faces(small_csv, "PublicTest"), 128, seed=1)
+
+
+@pytest.fixture(scope="module")
+def full_bundle(small_csv: Path, toy_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Export the toy full model; whether so small a network survives int8 is not what is asked here."""
+    out = tmp_path_factory.mktemp("export") / "full"
+    with contextlib.suppress(RegressionError):
+        export(ExportConfig(weights=toy_teacher, data=small_csv, out=out, calibration=64))
+    return out
+
+
+@pytest.mark.parametrize("n", [1, 3, 17])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_the_full_model_is_an_artefact_too(
+    full_bundle: Path, toy_teacher: Path, small_csv: Path, engine: str, precision: str, n: int
+) -> None:
+    """Autoencoder, LSTM and attention give torch's logits in both engines, at any batch."""
+    card = read_card(full_bundle)
+    assert card.name == "full"
+    assert {artefact.engine for artefact in card.artefacts} == {"onnx", "openvino"}
+    faces = read_faces(small_csv, "PublicTest").images[:n]
+    with torch.inference_mode():
+        expected = load_network(toy_teacher, "model")(torch.from_numpy(normalise(faces))).numpy()
+    classifier = EmotionClassifier.load(full_bundle, engine=engine, precision=precision)
+    np.testing.assert_allclose(classifier.logits(faces), expected, atol={"fp32": 1e-4, "fp16": 2e-2}[precision])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -126,3 +127,32 @@ def test_bad_options_are_refused(tmp_path: Path, small_csv: Path) -> None:
     with pytest.raises(UsageError, match="--threads"):
         EvaluateOptions(threads=0)
     assert main(["evaluate", "--weights", str(tmp_path), "--data", str(small_csv)]) == 6
+
+
+def test_private_test_is_written_once(
+    toy_bundle: Path, toy_teacher: Path, small_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--final reads PrivateTest into a bundle's card, and into that of weights; a second time is refused."""
+    bundle, weights = tmp_path / "bundle", tmp_path / "weights"
+    shutil.copytree(toy_bundle, bundle)
+    shutil.copytree(toy_teacher, weights)
+    for name, folder, card in (("--bundle", bundle, "model.json"), ("--weights", weights, "weights.json")):
+        assert main(["evaluate", name, str(folder), "--data", str(small_csv), "--final"]) == 0
+        assert "PrivateTest: 84 faces" in capsys.readouterr().out
+        written = (folder / card).read_bytes()
+        assert main(["evaluate", name, str(folder), "--data", str(small_csv), "--final"]) == 2
+        assert "expected no PrivateTest in its card, got one" in capsys.readouterr().err
+        assert (folder / card).read_bytes() == written
+    private = read_faces(small_csv, "PrivateTest")
+    for artefact in read_card(bundle).artefacts:
+        assert artefact.metrics["PrivateTest"].n == 84
+        assert set(artefact.metrics) == {"PublicTest", "PrivateTest"}
+    predicted = next(of_weights([weights], 1)).predict(private.images).argmax(axis=1)
+    stored = json.loads((weights / "weights.json").read_text())["private_test"]
+    assert stored["accuracy"] == pytest.approx((predicted == private.labels).mean())
+
+
+@pytest.mark.parametrize("other", ["--mirror", "--corruptions"])
+def test_private_test_has_one_way_of_measuring(other: str) -> None:
+    """Averaging over mirror images, or corrupting, is refused together with --final."""
+    assert main(["evaluate", "--final", other]) == 2
