@@ -8,6 +8,8 @@ import os
 import platform
 from pathlib import Path
 
+from edge_runtime.health import read_health, read_text
+
 _DISTRIBUTIONS = (
     "fer-edge",
     "numpy",
@@ -27,6 +29,7 @@ def conditions() -> dict[str, str | int]:
         "cores": os.cpu_count() or 0,
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "load_1min": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
+        "health": str(read_health()),
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -49,7 +52,4 @@ def _cpu() -> str:
 
 
 def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError:
-        return "unknown"
+    return read_text(Path(path))

@@ -18,7 +18,7 @@ from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import NotInstalledError, SourceError
 from edge_runtime.faces.align import align, alignable
-from edge_runtime.faces.detectors import Detector
+from edge_runtime.faces.detectors import ReducedDetector
 from edge_runtime.recogniser import STAGES, Recogniser
 from edge_runtime.results import Frame
 from edge_runtime.sources import open_source
@@ -80,7 +80,7 @@ def read_clip(address: str) -> list[Frame]:
     return frames[:: -(-len(frames) // CLIP_FRAMES)]
 
 
-def crops_of(clip: list[Frame], detector: Detector, margin: float) -> NDArray[np.uint8]:
+def crops_of(clip: list[Frame], detector: ReducedDetector, margin: float) -> NDArray[np.uint8]:
     """Cut all faces uint8 (n, 48, 48) out of the clip; raise ``SourceError`` when there is none."""
     import cv2
 
@@ -114,7 +114,7 @@ def faces_scenario(
 
 
 def frame_scenario(
-    candidates: dict[str, Candidate], detector: Detector, clip: list[Frame], *, min_count: int
+    candidates: dict[str, Candidate], detector: ReducedDetector, clip: list[Frame], *, min_count: int
 ) -> dict[str, dict[str, Latency]]:
     """Time whole frames by stage: candidate -> stage (and "total") -> latency.
 

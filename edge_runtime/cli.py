@@ -36,6 +36,24 @@ COMMANDS = {
         function="edge_runtime.pipeline:run",
         extra="pi",
     ),
+    "check": Command(
+        purpose="whether bundle, engine, detector and source are in order",
+        options="edge_runtime.inspect:CheckOptions",
+        function="edge_runtime.inspect:check",
+        extra="pi",
+    ),
+    "inspect": Command(
+        purpose="what a bundle holds",
+        options="edge_runtime.inspect:InspectOptions",
+        function="edge_runtime.inspect:inspect",
+        extra="pi",
+    ),
+    "fetch": Command(
+        purpose="download the face detector YuNet",
+        options="edge_runtime.faces.fetch:FetchOptions",
+        function="edge_runtime.faces.fetch:fetch",
+        extra="pi",
+    ),
     "bench": Command(
         purpose="ms/face and ms/frame of a bundle on this machine",
         options="benchmarks.bench:BenchOptions",

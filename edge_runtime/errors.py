@@ -41,6 +41,12 @@ class SourceError(FerEdgeError):
     exit_code = 5
 
 
+class SinkError(FerEdgeError):
+    """What results are written to does not take them any more: a full disk, a closed pipe."""
+
+    exit_code = 5
+
+
 class DataError(FerEdgeError):
     """A file of labelled faces is missing, truncated, foreign or holds an impossible row."""
 

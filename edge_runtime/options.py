@@ -18,9 +18,12 @@ VOTES_VARIABLE = "FER_EDGE_FERPLUS"
 T = TypeVar("T")
 
 
-def option(default: Any, text: str) -> Any:  # noqa: ANN401  (dataclasses.field is typed the same way)
-    """Declare a dataclass field with its default and the help text that the command line shows."""
-    return dataclasses.field(default=default, metadata={"help": text})
+def option(default: Any, text: str, *, positional: bool = False) -> Any:  # noqa: ANN401  (as dataclasses.field is)
+    """Declare a dataclass field with its default and the help text that the command line shows.
+
+    ``positional``: it is given by its place and not by a flag.
+    """
+    return dataclasses.field(default=default, metadata={"help": text, "positional": positional})
 
 
 def group(options_class: type[T]) -> T:
@@ -38,6 +41,11 @@ def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
     for field in _options(options_class):
         flag, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
         kind, many = _unwrap(hints[field.name])
+        if field.metadata["positional"]:
+            parser.add_argument(
+                field.name, nargs="?", default=field.default, choices=typing.get_args(kind) or None, help=text
+            )
+            continue
         if kind is bool:
             parser.add_argument(
                 flag, dest=field.name, default=field.default, action=argparse.BooleanOptionalAction, help=text

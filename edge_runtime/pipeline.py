@@ -1,24 +1,35 @@
-"""``fer-edge run``: frames from a source, through the recogniser, into the sinks."""
+"""``fer-edge run``: frames from a source, through the recogniser, into the sinks.
+
+A live source is read by a thread that keeps the newest frame, a file by one that reads two frames ahead; each sink that
+writes a file has a thread too. What lies between, and a window, belong to the main thread, which signals interrupt.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from tqdm import tqdm
 
 from edge_runtime.emotions.contract import EngineChoice, Precision
+from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.faces.detectors import DetectorName
+from edge_runtime.health import read_health
 from edge_runtime.options import option
 from edge_runtime.recogniser import Recogniser
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
+from edge_runtime.sinks.thread import SinkThread
 from edge_runtime.sources import open_source
-from edge_runtime.sources.base import Source
+from edge_runtime.sources.ahead import read_ahead
+from edge_runtime.sources.base import CameraOptions, Source
+from edge_runtime.sources.live import Patience
 from edge_runtime.stats import RunStats
 
 
@@ -26,65 +37,133 @@ from edge_runtime.stats import RunStats
 class RunOptions:
     """Options of ``fer-edge run``."""
 
-    source: str = option("0", "camera index, video file, picture, or synthetic:PICTURE for a clip made from it")
+    source: str = option(
+        "0",
+        "camera (0, /dev/video0, picamera2:), rtsp:// or http:// address, video file, picture, folder of pictures, or "
+        "synthetic:PICTURE",
+    )
     sink: tuple[str, ...] = option(
         ("none",),
-        "any of video:FILE.mp4 (or .webm, which browsers play, at 30 times the cost), jsonl:FILE, jsonl:- and none",
+        "any of window, video:FILE.mp4 (or .webm, which browsers play, at 30 times the cost), jsonl:FILE, jsonl:-",
     )
     bundle: str = option("student", "name of a shipped bundle, or a bundle's folder")
     engine: EngineChoice = option("auto", "inference engine; auto takes the first one installed")
     precision: Precision = option("int8", "precision of the artefact")
     threads: int = option(1, "CPU threads of detection and inference")
-    detector: DetectorName = option("auto", "face detector; auto takes YuNet when FER_EDGE_YUNET names its file")
+    detector: DetectorName = option("auto", "face detector; auto takes YuNet where its file is, MTCNN elsewhere")
+    detect_every: int = option(3, "frames from one detection to the next; between them faces are followed")
+    budget_ms: float | None = option(None, "milliseconds a frame: adapts how often and how finely faces are looked for")
+    min_face: int = option(0, "least side of a face in pixels")
+    min_score: float = option(0.0, "least score of a face, 0 to 1; each detector has a least one of its own")
+    raw: bool = option(default=False, text="show each frame's own emotion, not averaged over time")
+    blur_faces: bool = option(default=False, text="make faces unknowable in windows and videos")
+    camera_size: str = option("", "WIDTHxHEIGHT to ask of a camera")
+    camera_fps: float | None = option(None, "frames a second to ask of a camera")
+    mjpg: bool = option(default=False, text="ask a USB camera for JPEG pictures, which allow higher rates")
+    give_up_s: float = option(300.0, "seconds without a frame after which a live source ends with an error")
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        if len(set(self.sink)) < len(self.sink):
+            got, step = " ".join(self.sink), "name each sink once"
+            raise UsageError("--sink", expected="different sinks", got=got, next_step=step)
+        for name, holds in (("threads", self.threads >= 1), ("give_up_s", self.give_up_s > 0)):
+            if not holds:
+                flag, got = "--" + name.replace("_", "-"), str(getattr(self, name))
+                expected, step = "more than 0", "correct the option"
+                raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step=step)
+
+    @property
+    def camera(self) -> CameraOptions:
+        """What to ask of a camera."""
+        size = None
+        if self.camera_size:
+            sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.camera_size)
+            if not sides:
+                expected, step = "WIDTHxHEIGHT, as in 640x480", "correct the option"
+                got = repr(self.camera_size)
+                raise UsageError("--camera-size", expected=expected, got=got, next_step=step)
+            size = int(sides[1]), int(sides[2])
+        return CameraOptions(size_wh=size, fps=self.camera_fps, mjpg=self.mjpg)
 
 
 def run(options: RunOptions) -> None:
-    """Run the loop until the source ends or Ctrl-C.
+    """Run the loop until the source ends, Ctrl-C, SIGTERM or the window is closed.
 
-    Finished files are kept, and on any error nothing half-written is left.
+    Then files are finished. On an error of a file that is read, nothing half-written is left; what a live source gave
+    before its error is kept, for it will not come again.
     """
+    stats = RunStats()
     with (
-        open_source(options.source) as source,
+        _terminated_like_ctrl_c(),
+        open_source(options.source, options.camera, Patience(give_up_after_s=options.give_up_s)) as source,
         Recogniser.load(
             options.bundle,
             engine=options.engine,
             precision=options.precision,
             threads=options.threads,
             detector=options.detector,
+            detect_every=options.detect_every,
+            budget_ms=options.budget_ms,
+            min_face=options.min_face,
+            min_score=options.min_score,
+            raw=options.raw,
         ) as recogniser,
         contextlib.ExitStack() as closing,
     ):
         print(f"{recogniser.classifier}, faces by {recogniser.detector.name}", file=sys.stderr)
         sinks = []
         for address in options.sink:
-            if sink := open_sink(address, source.fps):
+            if sink := open_sink(address, source.fps, blur=options.blur_faces):
+                sink = SinkThread(sink, live=source.live) if sink.threaded else sink
                 sinks.append(sink)
-                closing.push(_finish(sink))
-        stats = RunStats()
+                closing.push(_finish(sink, live=source.live))
         try:
             loop(source, recogniser, sinks, stats)
         finally:
             print(stats.summary(), file=sys.stderr)
+            print(read_health(), file=sys.stderr)
 
 
 def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: RunStats) -> None:
     """Pass every frame of ``source`` through ``recogniser`` into ``sinks``, and count it in ``stats``."""
-    for frame in tqdm(source, desc="frames", unit="frame", leave=False, mininterval=0.5, disable=None):
-        result = recogniser.process(frame)
-        started = time.perf_counter_ns()
-        for sink in sinks:
-            sink.write(result)
-        stats.add(result, output_ms=(time.perf_counter_ns() - started) / 1e6)
+    with contextlib.nullcontext(source) if source.live else contextlib.closing(read_ahead(source)) as frames:
+        for frame in tqdm(frames, desc="frames", unit="frame", leave=False, mininterval=0.5, disable=None):
+            if source.still:
+                recogniser.reset()
+            result = recogniser.process(frame)
+            started_ns = time.perf_counter_ns()
+            for sink in sinks:
+                sink.write(result)
+            output_ms = (time.perf_counter_ns() - started_ns) / 1e6
+            age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6 if source.live else None
+            stats.add(result, output_ms, age_ms)
 
 
-def _finish(sink: Sink) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
+@contextlib.contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, which service managers send, interrupt as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finish(
+    sink: Sink, *, live: bool
+) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
     """Return what ends ``sink`` when the loop is left.
 
-    Its file is kept at the end and after Ctrl-C, and removed after an error.
+    Its file is kept at the end, after Ctrl-C, and after another sink's or a live source's error; else removed.
     """
 
     def leave(kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        if kind is None or issubclass(kind, KeyboardInterrupt):
+        if kind is None or live or issubclass(kind, KeyboardInterrupt | SinkError):
             sink.close()
         else:
             sink.discard()

@@ -12,19 +12,56 @@ from numpy.typing import NDArray
 
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import EngineChoice, Precision
+from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.emotions.smooth import Smoother
+from edge_runtime.errors import UsageError
 from edge_runtime.faces.align import align, alignable
-from edge_runtime.faces.detectors import Detector, DetectorName, open_detector
+from edge_runtime.faces.detectors import DetectorName, ReducedDetector, open_detector
+from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import Tracker
-from edge_runtime.results import Face, Frame, FrameResult
+from edge_runtime.pace import WIDTHS, Pace
+from edge_runtime.results import DetectionReport, Detections, Face, Frame, FrameResult
+
+STAGES = ("detect", "track", "align", "classify")
+"""The stages that ``FrameResult.stage_ms`` gives, in the order in which a frame passes them."""
 
 
 class Recogniser:
-    """Detects, aligns, classifies and follows the faces of one video; call it with one frame after the other."""
+    """Finds, follows and reads the faces of one video; call it with one frame after the other.
 
-    def __init__(self, classifier: EmotionClassifier, detector: Detector) -> None:
-        """Join a classifier and a detector; tracking starts anew."""
-        self.classifier, self.detector = classifier, detector
-        self._tracker = Tracker()
+    The detector looks at every ``detect_every``-th frame, and sooner where following the faces is in doubt; with a
+    ``budget_ms`` a frame, as often and on as large a picture as the budget allows. Each face is read in every frame.
+    """
+
+    def __init__(
+        self,
+        classifier: EmotionClassifier,
+        detector: ReducedDetector,
+        *,
+        detect_every: int = 3,
+        budget_ms: float | None = None,
+        min_face: int = 0,
+        min_score: float = 0.0,
+        raw: bool = False,
+    ) -> None:
+        """Join a classifier and a detector. ``raw``: no averaging over time, the most probable emotion is shown.
+
+        ``min_face`` in pixels of the frame and ``min_score`` in [0, 1]: what the detector finds below them is no face.
+        Raises ``UsageError`` for values out of range.
+        """
+        for name, value, holds, expected in (
+            ("detect_every", detect_every, detect_every >= 1, "at least 1"),
+            ("budget_ms", budget_ms, budget_ms is None or budget_ms > 0, "more than 0"),
+            ("min_face", min_face, min_face >= 0, "at least 0"),
+            ("min_score", min_score, 0 <= min_score <= 1, "0 to 1"),
+        ):
+            if not holds:
+                flag = "--" + name.replace("_", "-")
+                step = "correct the option"
+                raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step=step)
+        self.classifier, self.detector, self.raw = classifier, detector, raw
+        self._every, self._budget_ms, self._min_face, self._min_score = detect_every, budget_ms, min_face, min_score
+        self.reset()
 
     @classmethod
     def load(
@@ -35,14 +72,31 @@ class Recogniser:
         precision: Precision = "int8",
         threads: int = 1,
         detector: DetectorName = "auto",
+        detect_every: int = 3,
+        budget_ms: float | None = None,
+        min_face: int = 0,
+        min_score: float = 0.0,
+        raw: bool = False,
     ) -> Recogniser:
         """Load a bundle and a detector; see ``EmotionClassifier.load`` and ``open_detector`` for what can go wrong."""
         import cv2
 
         cv2.setNumThreads(threads)
         return cls(
-            EmotionClassifier.load(bundle, engine=engine, precision=precision, threads=threads), open_detector(detector)
+            EmotionClassifier.load(bundle, engine=engine, precision=precision, threads=threads),
+            open_detector(detector),
+            detect_every=detect_every,
+            budget_ms=budget_ms,
+            min_face=min_face,
+            min_score=min_score,
+            raw=raw,
         )
+
+    def reset(self) -> None:
+        """Forget all faces: the next frame is of another video, or a picture for itself."""
+        self._tracker, self._flow, self._smoother = Tracker(), Flow(), Smoother()
+        self._pace = Pace(interval=self._every, budget_ms=self._budget_ms)
+        self.detector.detect_width = WIDTHS[0]
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
         """Return the faces of ``image`` uint8 (h, w, 3) BGR, from left to right."""
@@ -52,30 +106,64 @@ class Recogniser:
         """Return the faces of ``frame`` from left to right, and the milliseconds of each stage."""
         import cv2
 
-        started = time.perf_counter_ns()
-        found = self.detector.detect(frame.image)
-        detected = time.perf_counter_ns()
-        found = found.select(alignable(found.landmarks))
-        found = found.select(np.argsort(found.boxes_xyxy[:, 0], kind="stable"))
+        started, now_ns, tracker = time.perf_counter_ns(), frame.captured_ns, self._tracker
         grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
-        crops = align(grey, found.landmarks, self.classifier.card.input.crop.margin)
-        aligned = time.perf_counter_ns()
-        probabilities = self.classifier.probabilities(crops)
-        classified = time.perf_counter_ns()
-        ids = self._tracker.update(found.boxes_xyxy)
-        faces = tuple(
-            Face(
-                track_id=int(ids[i]),
-                box_xyxy=(x1, y1, x2, y2),
-                score=float(found.scores[i]),
-                probabilities=probabilities[i],
-            )
-            for i, (x1, y1, x2, y2) in enumerate(found.boxes_xyxy.tolist())
-        )
+        motion = self._flow.advance(grey, tracker.faces.boxes_xyxy)
+        tracker.move(motion)
+        shown = tracker.shown(now_ns)
+        followed = time.perf_counter_ns()
+        detect = self._pace.due(doubt=not motion.sure[shown].all())
+        report = DetectionReport(ran=detect, every=self._pace.interval, width=self._pace.width)
+        if detect:
+            found = self._find(frame.image)
+        detected = time.perf_counter_ns()
+        if detect:
+            tracker.update(found, now_ns)
+            shown = tracker.shown(now_ns)
+        faces = tracker.faces.select(shown)
         tracked = time.perf_counter_ns()
-        marks = (started, detected, aligned, classified, tracked)
-        stage_ms = {name: (after - before) / 1e6 for name, before, after in zip(STAGES, marks, marks[1:], strict=False)}
-        return FrameResult(frame=frame, faces=faces, stage_ms=stage_ms)
+        readable = alignable(faces.landmarks)
+        faces, ids = faces.select(readable), tracker.ids[shown][readable]
+        crops = align(grey, faces.landmarks, self.classifier.card.input.crop.margin)
+        aligned = time.perf_counter_ns()
+        results = self._name(faces, ids, self.classifier.probabilities(crops), now_ns)
+        classified = time.perf_counter_ns()
+        detect_ms = (detected - followed) / 1e6
+        stage_ms = {
+            "detect": detect_ms,
+            "track": (followed - started + tracked - detected) / 1e6,
+            "align": (aligned - tracked) / 1e6,
+            "classify": (classified - aligned) / 1e6,
+        }
+        self._pace.learn(detect_ms if detect else None, (classified - started) / 1e6 - detect_ms)
+        self.detector.detect_width = self._pace.width
+        return FrameResult(frame=frame, faces=results, stage_ms=stage_ms, detection=report)
+
+    def _find(self, image: NDArray[np.uint8]) -> Detections:
+        found = self.detector.detect(image)
+        sides = (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).min(axis=1)
+        wanted = alignable(found.landmarks) & (sides >= self._min_face) & (found.scores >= self._min_score)
+        return found.select(wanted)
+
+    def _name(
+        self, faces: Detections, ids: NDArray[np.int64], probabilities: NDArray[np.float32], now_ns: int
+    ) -> tuple[Face, ...]:
+        """Give each face its probabilities and emotion, as they are or smoothed."""
+        named = []
+        for track, box, score, raw in zip(
+            ids.tolist(), faces.boxes_xyxy.tolist(), faces.scores, probabilities, strict=True
+        ):
+            smooth, label = (raw, int(raw.argmax())) if self.raw else self._smoother.update(track, raw, now_ns)
+            face = Face(
+                track_id=track,
+                box_xyxy=tuple(box),
+                score=float(score),
+                probabilities=smooth,
+                emotion=EMOTIONS[label],
+            )
+            named.append(face)
+        self._smoother.forget(now_ns)
+        return tuple(named)
 
     def close(self) -> None:
         """Free the engine."""
@@ -90,7 +178,3 @@ class Recogniser:
     ) -> None:
         """Free the engine."""
         self.close()
-
-
-STAGES = ("detect", "align", "classify", "track")
-"""The stages that ``FrameResult.stage_ms`` gives, in the order in which a frame passes them."""

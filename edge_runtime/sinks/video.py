@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
 
-from edge_runtime.errors import UsageError
+from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.results import FrameResult
 from edge_runtime.sinks.base import PartialFile
-from edge_runtime.sinks.draw import annotate
+from edge_runtime.sinks.draw import Style, annotate
 
 # What OpenCV's wheels can write. MPEG-4 part 2 costs 1.6 ms a frame at 640×480 and plays everywhere but in browsers;
 # VP8, which they play, costs 46 ms, and VP9 would cost 145.
 CODECS = {".webm": "VP80", ".mp4": "mp4v"}
 
+# OpenCV's writer does not say when the disk is full, and the container's index is written last of all
+_LEAST_FREE = 64 << 20
+_LOOK_EVERY = 30
+
 
 class VideoSink:
     """Writes each frame with its faces drawn in."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    threaded = True
+
+    def __init__(self, path: Path, fps: float, style: Style) -> None:
         """Check the name; the file is opened with the first frame, which gives its size."""
         if path.suffix.lower() not in CODECS:
             got = path.suffix or "no suffix"
             raise UsageError(f"video {path}", expected=" or ".join(CODECS), got=got, next_step="correct --sink")
-        self._file, self._fps = PartialFile(path), fps
+        self._file, self._fps, self._style = PartialFile(path), fps, style
+        self._written = 0
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
 
@@ -43,7 +51,12 @@ class VideoSink:
                     got="an encoder that refuses",
                     next_step="try the other of .webm and .mp4",
                 )
-        canvas = annotate(result.frame.image, result.faces)
+        if self._written % _LOOK_EVERY == 0 and shutil.disk_usage(self._file.path.parent).free < _LEAST_FREE:
+            got, step = "a disk that is nearly full", "free some space, or name another disk"
+            expected = f"{_LEAST_FREE >> 20} MiB free"
+            raise SinkError(f"video {self._file.path}", expected=expected, got=got, next_step=step)
+        self._written += 1
+        canvas = annotate(result.frame.image, result.faces, self._style)
         if (width, height) != self._size_wh:
             canvas = cv2.resize(canvas, self._size_wh)  # type: ignore[assignment]
         self._writer.write(canvas)

@@ -4,47 +4,84 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_runtime.errors import SourceError
-from edge_runtime.sources.base import Source
+from edge_runtime.sources.base import ANY_CAMERA, Camera, CameraOptions, Source
+from edge_runtime.sources.live import LiveSource, Patience
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _MAX_DIGITS = 9  # OpenCV takes a camera index as a C int
+_DEVICE = re.compile(r"/dev/video\d+")
+_STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
 
 
-def open_source(address: str) -> Source:
+def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Patience | None = None) -> Source:
     """Open what ``address`` names; raise ``SourceError`` when it does not exist or cannot be read.
 
-    ``0`` or ``webcam:0``: a camera by index · ``synthetic:PICTURE``: a clip that pans and zooms over a picture ·
-    anything else: the path of a picture or a video file.
+    ``0``, ``webcam:0`` or ``/dev/video0``: a camera · ``picamera2:`` or ``picamera2:1``: a camera of a Raspberry Pi ·
+    ``rtsp://…`` or ``http://…``: a network camera · ``synthetic:PICTURE``: a clip that pans and zooms over a picture ·
+    anything else: the path of a picture, a folder of pictures or a video file.
     """
+    if opener := _opener(address, camera):
+        return LiveSource(redacted(address), opener, patience=patience, say=_say)
     kind, _, rest = address.partition(":")
-    index = rest if kind == "webcam" else address
-    if index.isascii() and index.isdigit() and len(index) <= _MAX_DIGITS:
-        from edge_runtime.sources.opencv import CameraSource
-
-        return CameraSource(int(index))
-    if kind == "webcam":
-        raise SourceError(
-            "camera address",
-            expected="webcam: and a number, as in webcam:0",
-            got=repr(address),
-            next_step="correct --source",
-        )
+    if kind in ("webcam", "picamera2"):
+        expected, step = f"{kind}: and a number, as in {kind}:0", "correct --source"
+        raise SourceError("camera address", expected=expected, got=repr(address), next_step=step)
     if kind == "synthetic":
         from edge_runtime.sources.synthetic import PanSource
 
         return PanSource(Path(rest))
     path = Path(address)
-    if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises when a name is too long)
-        step = "name a camera index, a video file, a picture or synthetic:PICTURE with --source"
-        shown = re.sub("//.*@", "//…@", address)  # credentials never reach a log
-        raise SourceError("source", expected="a file or a camera index", got=repr(shown), next_step=step)
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if os.path.isdir(path) and address:  # noqa: PTH112  (Path.is_dir raises when a name is too long)
         from edge_runtime.sources.images import PictureSource
 
+        return PictureSource(path)
+    if not os.path.isfile(path):  # noqa: PTH113  (as above)
+        step = "name a camera, an address, a video file, a picture, a folder or synthetic:PICTURE with --source"
+        got = repr(redacted(address))
+        raise SourceError("source", expected="a file or a camera index", got=got, next_step=step)
+    from edge_runtime.sources.images import PICTURE_SUFFIXES, PictureSource
+
+    if path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource(path)
     from edge_runtime.sources.opencv import VideoSource
 
     return VideoSource(path)
+
+
+def redacted(address: str) -> str:
+    """Return ``address`` without the credentials in it: those before an @, and the values of a query."""
+    without_user = re.sub(r"//[^/]*@", "//…@", address)
+    return re.sub(r"=[^&#]*", "=…", without_user) if "://" in address else without_user
+
+
+def _opener(address: str, camera: CameraOptions) -> Callable[[], Camera] | None:
+    """Return what opens the camera that ``address`` names; None when it names none."""
+    kind, _, rest = address.partition(":")
+    if kind == "picamera2" and _is_number(rest or "0"):
+        from edge_runtime.sources.picamera2 import PiCamera
+
+        return lambda: PiCamera(int(rest or 0), camera)
+    index = rest if kind == "webcam" else address
+    target: int | str
+    if _is_number(index):
+        target = int(index)
+    elif _DEVICE.fullmatch(address) or address.lower().startswith(_STREAMS):
+        target = address
+    else:
+        return None
+    from edge_runtime.sources.opencv import OpenCvCamera
+
+    name = f"camera {target}" if isinstance(target, int) else redacted(address)
+    return lambda: OpenCvCamera(target, name, camera)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,21 +1,28 @@
-"""What a source of frames is to the rest of the program."""
+"""What a source of frames is to the rest of the program, and what a camera is to the supervision of live ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import UsageError
 from edge_runtime.results import Frame
 
 
 class Source(Protocol):
-    """An iterable context manager of frames. ``live``: frames come at their own pace and cannot be waited for.
+    """An iterable context manager of frames.
 
-    ``fps``: frames a second.
+    ``live``: frames come at their own pace and cannot be waited for. ``still``: each frame is a picture for itself, not
+    the next moment of a video. ``fps``: frames a second.
     """
 
     live: bool
+    still: bool
     fps: float
 
     def __iter__(self) -> Iterator[Frame]:
@@ -28,3 +35,50 @@ class Source(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of the camera or file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What a camera delivers at once. ``image``: uint8 (h, w, 3) BGR. ``reduced``: see ``Frame``."""
+
+    image: NDArray[np.uint8]
+    reduced: NDArray[np.uint8] | None = None
+
+
+class Camera(Protocol):
+    """One opened device or stream. ``fps``: frames a second, as far as it says."""
+
+    fps: float
+
+    def read(self) -> Picture | None:
+        """Wait for the next picture; None when the camera has gone."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraOptions:
+    """What to ask of a camera; None and False leave it as it is. A camera that cannot do it does what it can."""
+
+    size_wh: tuple[int, int] | None = None
+    fps: float | None = None
+    mjpg: bool = False
+    """Ask a USB camera for JPEG pictures: more of them fit through the cable than raw ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no camera has."""
+        for flag, value, holds in (
+            (
+                "--camera-size",
+                self.size_wh,
+                self.size_wh is None or 1 <= min(self.size_wh) <= max(self.size_wh) <= 2**15,
+            ),
+            ("--camera-fps", self.fps, self.fps is None or 0 < self.fps <= 1000),  # noqa: PLR2004  (frames a second)
+        ):
+            if not holds:
+                step = "correct the option"
+                raise UsageError(f"{flag} is out of range", expected="1 to 32768", got=str(value), next_step=step)
+
+
+ANY_CAMERA = CameraOptions()

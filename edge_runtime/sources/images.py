@@ -1,4 +1,4 @@
-"""Pictures as sources of one frame."""
+"""Pictures as frames: one, or a folder of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import SourceError
 from edge_runtime.results import Frame
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -42,18 +44,27 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 class PictureSource:
-    """One picture, as one frame."""
+    """One picture, or all of a folder in the order of their names, each a frame for itself."""
 
     live = False
+    still = True
     fps = 1.0
 
     def __init__(self, path: Path) -> None:
-        """Read the picture."""
-        self._image = read_picture(path)
+        """Read the first picture; raise ``SourceError`` when it is not one, or the folder holds none."""
+        self.paths = [path]
+        if path.is_dir():
+            self.paths = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+            if not self.paths:
+                expected = "pictures, " + ", ".join(sorted(PICTURE_SUFFIXES))
+                raise SourceError(f"folder {path}", expected=expected, got="none", next_step="correct --source")
+        self._first = read_picture(self.paths[0])
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the one frame."""
-        yield Frame(image=self._image, index=0, captured_ns=time.monotonic_ns())
+        """Yield the pictures; raise ``SourceError`` at one that cannot be read."""
+        for index, path in enumerate(self.paths):
+            image = read_picture(path) if index else self._first
+            yield Frame(image=image, index=index, captured_ns=time.monotonic_ns())
 
     def __enter__(self) -> Self:
         """Return the source."""

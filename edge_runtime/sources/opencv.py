@@ -1,7 +1,8 @@
-"""Cameras and video files, through OpenCV."""
+"""Cameras, network streams and video files, through OpenCV."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,78 +15,72 @@ import numpy as np
 from edge_runtime.errors import SourceError
 from edge_runtime.quiet import quiet
 from edge_runtime.results import Frame
+from edge_runtime.sources.base import CameraOptions, Picture
 
 DEFAULT_FPS = 30.0
 """Assumed where a camera or container does not say."""
 
+_STREAM_TIMEOUT_MS = 5_000
 
-class _Capture:
-    """The part that cameras and files share: open, read, release."""
 
-    live: bool
+class OpenCvCamera:
+    """A camera of this machine by V4L2, or a network stream by FFmpeg."""
 
-    def __init__(self, target: int | str) -> None:
+    def __init__(self, target: int | str, name: str, options: CameraOptions) -> None:
+        """Open ``target``: a camera's index, its device file, or an address. ``name`` is what messages call it.
+
+        Raises ``SourceError`` when there is none or it is taken.
+        """
+        stream = isinstance(target, str) and "://" in target
+        # FFmpeg reports to standard error by itself, and names the address with its password
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        step = (
+            "look whether the address is right and the camera is on"
+            if stream
+            else "look which /dev/video* exist, and that no other program holds the camera"
+        )
+        if stream and not str(target).isprintable():  # OpenCV dies of half a character
+            raise SourceError(ascii(name), expected="an address", got="characters that none has", next_step=step)
         with quiet():
-            self._capture = cv2.VideoCapture(target)
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if np.isfinite(fps) and fps > 0 else DEFAULT_FPS
+            self._capture = _open_stream(str(target)) if stream else cv2.VideoCapture(target)
+            if not self._capture.isOpened():
+                raise SourceError(name, expected="a camera that opens", got="none, or one in use", next_step=step)
+            if not stream:
+                self._ask(options)
+        self.fps = _fps(self._capture)
 
-    def _frames(self) -> Iterator[Frame]:
-        index = 0
-        while True:
-            # a fresh array each time: the frame before may still be in a sink's hands
-            read, image = self._capture.read()
-            if not read:
-                return
-            yield Frame(image=image, index=index, captured_ns=time.monotonic_ns())  # type: ignore[arg-type]
-            index += 1
+    def _ask(self, options: CameraOptions) -> None:
+        if options.mjpg:  # first: it decides which sizes and rates there are
+            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        if options.size_wh:
+            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.size_wh[0])
+            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.size_wh[1])
+        if options.fps:
+            self._capture.set(cv2.CAP_PROP_FPS, options.fps)
 
-    def __enter__(self) -> Self:
-        """Return the source."""
-        return self
+    def read(self) -> Picture | None:
+        """Wait for the next picture; None when the camera has gone."""
+        with quiet():
+            read, image = self._capture.read()  # a fresh array each time: the one before may still be in use
+        return Picture(image=image.astype(np.uint8, copy=False)) if read else None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Release the device or file."""
+    def close(self) -> None:
+        """Release the device."""
         self._capture.release()
 
 
-class CameraSource(_Capture):
-    """A camera by its index."""
-
-    live = True
-
-    def __init__(self, index: int) -> None:
-        """Open the camera; raise ``SourceError`` when there is none or it is taken."""
-        super().__init__(index)
-        if not self._capture.isOpened():
-            step = "look which /dev/video* exist, and that no other program holds the camera"
-            raise SourceError(
-                f"camera {index}", expected="a camera that opens", got="none, or one in use", next_step=step
-            )
-        self._index = index
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield frames until the camera is unplugged, which raises ``SourceError``."""
-        yield from self._frames()
-        raise SourceError(
-            f"camera {self._index}",
-            expected="a frame",
-            got="none: it was unplugged or stalled",
-            next_step="plug it in and start again",
-        )
-
-
-class VideoSource(_Capture):
-    """A video file; every frame is read."""
+class VideoSource:
+    """A video file; every frame is read, and its time is its place in the clip."""
 
     live = False
+    still = False
 
     def __init__(self, path: Path) -> None:
         """Open the file; raise ``SourceError`` when it is not a video."""
-        super().__init__(str(path))
-        self._path = path
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        with quiet():
+            self._capture = cv2.VideoCapture(str(path))
+        self._path, self.fps = path, _fps(self._capture)
         self._announced = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._capture.isOpened():
             raise SourceError(
@@ -97,17 +92,42 @@ class VideoSource(_Capture):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield all frames; raise ``SourceError`` after the last when the file announced more of them."""
-        read = 0
-        for frame in self._frames():
-            yield frame
-            read = frame.index + 1
+        started_ns, count = time.monotonic_ns(), 0
+        while True:
+            read, image = self._capture.read()  # a fresh array each time: a sink may still hold the one before
+            if not read:
+                break
+            place_ns = round(count * 1e9 / self.fps)
+            yield Frame(image=image.astype(np.uint8, copy=False), index=count, captured_ns=started_ns + place_ns)
+            count += 1
         # containers round their length, so a frame or two may be missing in a whole file
-        if read < 0.98 * self._announced - 2:
+        if count < 0.98 * self._announced - 2:
             step = "copy the file again; its first frames are good"
             raise SourceError(
-                f"{self._path} ends early", expected=f"{self._announced} frames", got=str(read), next_step=step
+                f"{self._path} ends early", expected=f"{self._announced} frames", got=str(count), next_step=step
             )
-        if not read:
+        if not count:
             raise SourceError(
                 f"{self._path}", expected="at least one frame", got="none", next_step="convert it, for example to MP4"
             )
+
+    def __enter__(self) -> Self:
+        """Return the source."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release the file."""
+        self._capture.release()
+
+
+def _open_stream(address: str) -> cv2.VideoCapture:
+    limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+    parameters = [number for limit in limits for number in (limit, _STREAM_TIMEOUT_MS)]
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, parameters)
+
+
+def _fps(capture: cv2.VideoCapture) -> float:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if np.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS  # noqa: PLR2004  (a container's nonsense)

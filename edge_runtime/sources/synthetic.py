@@ -24,6 +24,7 @@ class PanSource:
     """150 frames of 640×480 at 30 a second; every frame is a known affine map of the picture, see ``transform``."""
 
     live = False
+    still = False
     fps = 30.0
 
     def __init__(self, picture: Path) -> None:
@@ -52,11 +53,16 @@ class PanSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames."""
+        started_ns = time.monotonic_ns()
         for index in range(FRAMES):
             matrix = self.transform(index)
             matrix[:, :2] *= self._size_wh[0] / self._reduced.shape[1]
             image = cv2.warpAffine(self._reduced, matrix, SIZE_WH, borderMode=cv2.BORDER_REFLECT_101)
-            yield Frame(image=image.astype(np.uint8, copy=False), index=index, captured_ns=time.monotonic_ns())
+            yield Frame(
+                image=image.astype(np.uint8, copy=False),
+                index=index,
+                captured_ns=started_ns + round(index * 1e9 / self.fps),
+            )
 
     def __enter__(self) -> Self:
         """Return the source."""

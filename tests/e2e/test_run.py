@@ -74,7 +74,7 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
     done = fer_edge("run", "--source", group_picture, "--sink", "jsonl:-", "--detector", "mtcnn")
     assert done.returncode == 0, done.stderr
     (line,) = map(json.loads, done.stdout.splitlines())
-    assert set(line) == {"schema", "frame", "t_ms", "faces", "dropped", "stage_ms"}
+    assert set(line) == {"schema", "frame", "t_ms", "faces", "dropped", "detection", "stage_ms"}
     assert len(line["faces"]) == 5
     for face in line["faces"]:
         assert set(face) == {"track", "box_xyxy", "score", "emotion", "confidence", "probabilities"}
@@ -134,17 +134,18 @@ def test_a_video_that_ends_early_leaves_nothing_half_written(group_picture: Path
     assert {path.name for path in tmp_path.iterdir()} == {"whole.avi", "cut.avi", "out.jsonl"}
 
 
-def test_ctrl_c_finishes_the_files(group_picture: Path, tmp_path: Path) -> None:
-    """After an interrupt the exit code is 130 and the frames so far are in a whole file."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_finishes_the_files(number: signal.Signals, group_picture: Path, tmp_path: Path) -> None:
+    """After Ctrl-C, and a service manager's SIGTERM, the exit code is 130 and the frames so far are in a whole file."""
     out = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "edge_runtime", "run", "--source", f"synthetic:{group_picture}"]
     process = subprocess.Popen([*command, "--sink", f"jsonl:{out}"], stderr=subprocess.PIPE, text=True)
-    partial, deadline = tmp_path / "out.partial.jsonl", time.monotonic() + 60
-    while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob("*.partial.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == 130, messages
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert 0 < len(lines) < FRAMES
-    assert not partial.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]

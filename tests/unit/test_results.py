@@ -19,11 +19,11 @@ def detections(n: int) -> Detections:
     )
 
 
-def test_emotion_is_the_most_probable_one() -> None:
-    """The emotion is the name of the largest probability, and the confidence its value."""
-    probabilities = np.array([0.1, 0.05, 0.05, 0.1, 0.1, 0.5, 0.1], np.float32)
-    face = Face(track_id=1, box_xyxy=(0, 0, 1, 1), score=0.9, probabilities=probabilities)
-    assert (face.emotion, face.confidence) == ("surprise", 0.5)
+def test_confidence_is_that_of_the_shown_emotion() -> None:
+    """The confidence is the probability of the emotion that is shown, which need not be the largest."""
+    probabilities = np.array([0.1, 0.05, 0.05, 0.2, 0.05, 0.25, 0.3], np.float32)
+    face = Face(track_id=1, box_xyxy=(0, 0, 1, 1), score=0.9, probabilities=probabilities, emotion="surprise")
+    assert (face.emotion, face.confidence) == ("surprise", 0.25)
 
 
 def test_select_keeps_what_belongs_together() -> None:

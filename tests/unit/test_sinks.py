@@ -13,27 +13,28 @@ from numpy.typing import NDArray
 
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.errors import UsageError
-from edge_runtime.results import Face, Frame, FrameResult
+from edge_runtime.results import DetectionReport, Face, Frame, FrameResult
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
 
 cv2 = pytest.importorskip("cv2")
 
-from edge_runtime.sinks.draw import COLOURS_BGR, annotate  # noqa: E402  (needs cv2)
+from edge_runtime.sinks.draw import COLOURS_BGR, Style, annotate, caption  # noqa: E402  (needs cv2)
 
 HAPPY = np.array([0.01, 0.02, 0.03, 0.71234, 0.1, 0.05, 0.07766], np.float32)
 
 
 def face(box: tuple[float, float, float, float] = (10, 60, 30, 80)) -> Face:
     """Return a happy face."""
-    return Face(track_id=3, box_xyxy=box, score=0.98765, probabilities=HAPPY)
+    return Face(track_id=3, box_xyxy=box, score=0.98765, probabilities=HAPPY, emotion="happy")
 
 
 def result(index: int, *faces: Face, size_wh: tuple[int, int] = (160, 120), grey: int = 40) -> FrameResult:
     """Return the result of frame ``index``, captured a third of a second after the one before."""
     image = np.full((size_wh[1], size_wh[0], 3), grey, np.uint8)
-    frame = Frame(image=image, index=index, captured_ns=5_000_000_000 + index * 333_333_333)
-    return FrameResult(frame=frame, faces=faces, stage_ms={"detect": 4.12345, "align": 0.5})
+    frame = Frame(image=image, index=index, captured_ns=5_000_000_000 + index * 333_333_333, dropped=4)
+    detection = DetectionReport(ran=index % 2 == 0, every=2, width=320)
+    return FrameResult(frame=frame, faces=faces, stage_ms={"detect": 4.12345, "align": 0.5}, detection=detection)
 
 
 def opened(address: str) -> Sink:
@@ -56,7 +57,7 @@ def test_none_is_no_sink() -> None:
 @pytest.mark.parametrize("address", ["", "jsonl", "jsonl:", "video:", "None", "csv:a.csv", "a.webm"])
 def test_unknown_address_is_refused(address: str) -> None:
     """An address that names no sink is refused and shown."""
-    with pytest.raises(UsageError, match=r"sink: expected video:FILE, jsonl:FILE, jsonl:- or none") as caught:
+    with pytest.raises(UsageError, match=r"sink: expected window, video:FILE, jsonl:FILE, jsonl:- or none") as caught:
         open_sink(address, 25.0)
     assert caught.value.got == repr(address)
 
@@ -75,10 +76,11 @@ def test_jsonl_line_has_the_agreed_schema(tmp_path: Path) -> None:
         "frame": 17,
         "t_ms": 0.0,
         "faces": [],
-        "dropped": 0,
+        "dropped": 4,
+        "detection": {"ran": False, "every": 2, "width": 320},
         "stage_ms": {"detect": 4.123, "align": 0.5},
     }
-    assert list(full) == ["schema", "frame", "t_ms", "faces", "dropped", "stage_ms"]
+    assert list(full) == ["schema", "frame", "t_ms", "faces", "dropped", "detection", "stage_ms"]
     assert (full["frame"], full["t_ms"], len(full["faces"])) == (18, 333.3, 2)
     assert list(full["faces"][0]) == ["track", "box_xyxy", "score", "emotion", "confidence", "probabilities"]
     assert full["faces"][0] == {
@@ -297,3 +299,32 @@ def test_pictures_of_any_size_are_annotated(size_wh: tuple[int, int]) -> None:
     drawn = annotate(image, (face((0, 0, size_wh[0], size_wh[1])),))
     assert drawn.shape == image.shape
     assert drawn.any()
+
+
+def test_bars_show_the_probabilities() -> None:
+    """With bars, the most probable emotion's reaches furthest, and its row is the emotion's own."""
+    image = np.full((120, 160, 3), 40, np.uint8)
+    drawn = annotate(image, (face((20, 30, 90, 100)),), Style(bars=True))
+    rows = [int(changed(drawn)[35 + 10 * row, 25:88].sum()) for row in range(7)]
+    assert rows.index(max(rows)) == EMOTIONS.index("happy")
+    assert max(rows) == pytest.approx(0.71 * 35, abs=3)
+
+
+def test_hidden_faces_cannot_be_seen() -> None:
+    """With blur, nothing finer than a sixth of the face is left within the box and around it; the rest is untouched."""
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
+    boxed = Face(track_id=1, box_xyxy=(50, 40, 100, 100), score=1.0, probabilities=HAPPY, emotion="happy")
+    drawn = annotate(image, (boxed,), Style(blur=True))
+    inside = drawn[50:95, 53:97]
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) <= 36
+    np.testing.assert_array_equal(drawn[:20], image[:20])
+    for box in ((-40.0, -40.0, -20.0, -20.0), (150.0, 110.0, 300.0, 300.0), (30.0, 30.0, 30.0, 30.0)):
+        annotate(image, (face(box),), Style(blur=True))
+
+
+def test_a_caption_is_written_below() -> None:
+    """A line of text goes into the lower left corner."""
+    canvas = np.full((120, 160, 3), 40, np.uint8)
+    caption(canvas, "30 fps")
+    assert changed(canvas)[100:, :60].any()
+    assert not changed(canvas)[:80].any()

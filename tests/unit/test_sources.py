@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_runtime.errors import SourceError
+from edge_runtime.errors import SourceError, UsageError
 from edge_runtime.results import Frame
 from edge_runtime.sources import open_source
+from edge_runtime.sources.address import redacted
+from edge_runtime.sources.ahead import read_ahead
+from edge_runtime.sources.base import CameraOptions
+from edge_runtime.sources.live import Patience
 
 cv2 = pytest.importorskip("cv2")
 
@@ -141,7 +146,7 @@ def test_file_that_is_no_video_is_refused(tmp_path: Path, name: str, content: by
         open_source(str(tmp_path / name))
 
 
-@pytest.mark.parametrize("address", ["nowhere.mp4", "", ".", "picamera2:", "webcams", "a" * 5000, "9" * 5000])
+@pytest.mark.parametrize("address", ["nowhere.mp4", "", "webcams", "a" * 5000, "9" * 5000])
 def test_address_of_nothing_is_refused(address: str) -> None:
     """An address that names neither a file nor a camera is refused and shown."""
     with pytest.raises(SourceError, match="expected a file or a camera index") as caught:
@@ -150,13 +155,28 @@ def test_address_of_nothing_is_refused(address: str) -> None:
     assert caught.value.exit_code == 5
 
 
-def test_credentials_are_not_shown() -> None:
-    """The user and password of a stream's address stay out of the message."""
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:s3cret@camera/1", "rtsp://…@camera/1"),
+        ("http://camera/v.mjpg?user=a&token=s3cret#x", "http://camera/v.mjpg?user=…&token=…#x"),
+        ("https://camera:8080/a", "https://camera:8080/a"),
+        ("ftp://user:s3cret@camera/a.mp4", "ftp://…@camera/a.mp4"),
+        ("out=1.mp4", "out=1.mp4"),
+    ],
+)
+def test_credentials_are_not_shown(address: str, shown: str) -> None:
+    """User, password and the values of a query stay out of whatever is printed."""
+    assert redacted(address) == shown
+
+
+def test_no_error_names_credentials() -> None:
+    """A stream that cannot be opened is named without them."""
     with pytest.raises(SourceError) as caught:
-        open_source("rtsp://user:s3cret@camera/1")
-    assert "camera/1" in caught.value.got
-    assert "user" not in str(caught.value)
-    assert "s3cret" not in str(caught.value)
+        open_source("http://user:s3cret@127.0.0.1:1/a?key=hidden")
+    assert "127.0.0.1" in str(caught.value)
+    for secret in ("user", "s3cret", "hidden"):
+        assert secret not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["webcam", "webcam:x", "webcam:", "webcam:-1", "webcam:²", "webcam:" + "9" * 30])
@@ -166,30 +186,41 @@ def test_camera_address_that_is_no_number_is_refused(address: str) -> None:
         open_source(address)
 
 
-@pytest.mark.parametrize("address", ["99", "webcam:99"])
+@pytest.mark.parametrize("address", ["99", "webcam:99", "/dev/video99"])
 def test_absent_camera_is_refused(address: str) -> None:
     """A camera that is not there is refused when opened, with where to look."""
-    with pytest.raises(SourceError, match="camera 99: expected a camera that opens"):
+    with pytest.raises(SourceError, match="expected a camera that opens") as caught:
         open_source(address)
+    assert "99" in caught.value.what
 
 
 class Camera:
     """Stands for ``cv2.VideoCapture``: a camera that gives three frames and is then unplugged."""
 
-    def __init__(self, index: int) -> None:
-        """Open."""
-        self.index, self.left, self.released = index, 3, False
+    opened: ClassVar[list[Camera]] = []
+
+    def __init__(self, target: int | str, *_: Any) -> None:
+        """Open; there is one camera only."""
+        self.target, self.left, self.released = target, 3, False
+        self.asked: list[tuple[int, float]] = []
+        self.opened.append(self)
 
     def isOpened(self) -> bool:  # noqa: N802  (OpenCV's name)
-        """Tell that it is open."""
-        return True
+        """Tell whether it is there: once, and not again."""
+        return len(self.opened) == 1
 
     def get(self, _property: int) -> float:
         """Answer nothing useful, as many drivers do."""
         return float("nan")
 
+    def set(self, what: int, value: float) -> bool:
+        """Note what it is asked for."""
+        self.asked.append((what, value))
+        return True
+
     def read(self) -> tuple[bool, Any]:
-        """Give a frame while there are some."""
+        """Give a frame while there are some, at no camera's pace."""
+        time.sleep(0.05)
         self.left -= 1
         return (True, np.zeros((4, 6, 3), np.uint8)) if self.left >= 0 else (False, None)
 
@@ -201,15 +232,70 @@ class Camera:
 def test_unplugged_camera_is_an_error_after_its_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera never just ends: its frames come, then an error; it is released, and an unknown rate is taken as 30."""
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    monkeypatch.setattr(Camera, "opened", [])
+    asked = CameraOptions(size_wh=(1280, 720), fps=25, mjpg=True)
     frames = []
-    with open_source("webcam:2") as source:
+    with open_source("webcam:2", asked, Patience(first_wait_s=0.01, give_up_after_s=0.5)) as source:
         assert (source.live, source.fps) == (True, 30.0)
-        with pytest.raises(SourceError, match="camera 2: expected a frame, got none: it was unplugged"):
+        with pytest.raises(SourceError, match=r"webcam:2: expected a frame, got none for 0\.5 s"):
             frames.extend(frame.index for frame in source)
-        camera: Any = source._capture  # type: ignore[attr-defined]
-        assert (camera.index, camera.released) == (2, False)
     assert frames == [0, 1, 2]
+    camera = Camera.opened[0]
     assert camera.released
+    assert camera.target == 2
+    assert camera.asked == [
+        (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
+        (cv2.CAP_PROP_FRAME_WIDTH, 1280),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 720),
+        (cv2.CAP_PROP_FPS, 25),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"size_wh": (0, 10)}, {"size_wh": (10, 10**6)}, {"fps": 0.0}, {"fps": 1e6}])
+def test_what_no_camera_has_is_refused(wrong: dict[str, Any]) -> None:
+    """A size or rate that no camera has is a usage error."""
+    with pytest.raises(UsageError, match="--camera-"):
+        CameraOptions(**wrong)
+
+
+def test_a_folder_is_its_pictures_in_order(tmp_path: Path) -> None:
+    """Each picture is a frame for itself; other files are left out; an empty folder is refused."""
+    with pytest.raises(SourceError, match="expected pictures"):
+        open_source(str(tmp_path))
+    for number in (2, 10, 1):
+        write_picture(tmp_path / f"{number:02}.png", np.full((20, 30, 3), number, np.uint8))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    with open_source(str(tmp_path)) as source:
+        assert (source.live, source.still) == (False, True)
+        assert [(frame.index, int(frame.image[0, 0, 0])) for frame in source] == [(0, 1), (1, 2), (2, 10)]
+    (tmp_path / "03.png").write_bytes(b"broken")
+    frames, error = read_until_error(str(tmp_path))
+    assert len(frames) == 2
+    assert "03.png" in error.what
+
+
+def test_times_of_a_file_are_places_in_the_clip(tmp_path: Path) -> None:
+    """However fast a file is read, its frames are a twenty-fifth of a second apart."""
+    with open_source(str(write_video(tmp_path / "a.avi", "MJPG"))) as source:
+        times = np.array([frame.captured_ns for frame in source])
+    np.testing.assert_array_equal(np.diff(times), 40_000_000)
+
+
+def test_reading_ahead_loses_nothing_and_passes_errors_on(tmp_path: Path) -> None:
+    """All frames come in order through the thread, the error after the last; leaving early ends the thread."""
+    whole = write_video(tmp_path / "a.avi", "MJPG")
+    with open_source(str(whole)) as source:
+        assert [frame.index for frame in read_ahead(source)] == list(range(FRAMES))
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames = []
+    with open_source(str(whole)) as source, pytest.raises(SourceError, match="ends early"):
+        frames.extend(read_ahead(source))
+    assert 5 < len(frames) < FRAMES
+    with open_source(str(whole)) as source:
+        ahead = read_ahead(source)
+        next(ahead)
+        ahead.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "read ahead"]
 
 
 @pytest.mark.parametrize("address", ["synthetic:", "synthetic:none.png", "synthetic:a\0b", "synthetic:" + "a" * 5000])

@@ -1,19 +1,38 @@
-"""Stable ids from frame to frame."""
+"""Stable ids, faces that come and go without flicker, and following them between detections."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_runtime.faces.flow import Flow, Motion
 from edge_runtime.faces.track import Tracker, box_overlap
+from edge_runtime.results import NO_DETECTIONS, Detections
 
-NONE = np.empty((0, 4), np.float32)
+cv2 = pytest.importorskip("cv2")
+
+MS = 1_000_000
+FRAME_NS = 33 * MS
 
 
-def boxes(*corners: tuple[float, float], side: float = 40) -> NDArray[np.float32]:
-    """Return square boxes by their top left corners."""
-    return np.array([(x, y, x + side, y + side) for x, y in corners], np.float32).reshape(-1, 4)
+def found(*corners: tuple[float, float], side: float = 40) -> Detections:
+    """Return square faces by their top left corners, each with its landmarks inside."""
+    at = np.array(corners, np.float32).reshape(-1, 2)
+    points = np.array([(10, 15), (30, 15), (20, 22), (13, 31), (27, 31)], np.float32) * side / 40
+    return Detections(
+        boxes_xyxy=np.concatenate([at, at + side], axis=1).astype(np.float32),
+        scores=np.full(len(at), 0.9, np.float32),
+        landmarks=(at[:, None] + points).astype(np.float32),
+    )
+
+
+def shown_ids(tracker: Tracker, now_ns: int = 0) -> list[int]:
+    """Return the ids that are shown, from left to right."""
+    ids: list[int] = tracker.ids[tracker.shown(now_ns)].tolist()
+    return ids
 
 
 def overlap_by_hand(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -25,120 +44,188 @@ def overlap_by_hand(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(shared / (sum(areas) - shared)) if sum(areas) > shared else 0.0
 
 
-def test_first_faces_are_numbered_from_one() -> None:
-    """The faces of the first frame get the ids 1, 2, 3 in their order."""
-    ids = Tracker().update(boxes((0, 0), (100, 0), (200, 0)))
-    assert ids.tolist() == [1, 2, 3]
-    assert ids.dtype == np.int64
+def test_first_faces_are_shown_at_once_and_numbered_from_one() -> None:
+    """The faces of the first frame get the ids 1, 2, 3 in their order, and are shown from left to right."""
+    tracker = Tracker()
+    tracker.update(found((0, 0), (200, 0), (100, 0)), 0)
+    assert shown_ids(tracker) == [1, 3, 2]
 
 
-def test_ids_stay_under_small_motion() -> None:
-    """Faces that move less than half their size a frame keep their ids over a long way, in whatever order they come."""
+def test_a_later_face_is_shown_when_it_is_found_again() -> None:
+    """A face that enters is shown at its second detection, under one id from the first."""
+    tracker = Tracker()
+    tracker.update(found((0, 0)), 0)
+    tracker.update(found((0, 0), (100, 0)), FRAME_NS)
+    assert shown_ids(tracker, FRAME_NS) == [1]
+    tracker.update(found((0, 0), (103, 0)), 2 * FRAME_NS)
+    assert shown_ids(tracker, 2 * FRAME_NS) == [1, 2]
+
+
+def test_a_false_blob_of_one_frame_never_appears() -> None:
+    """What is found in one frame alone is not shown in it, nor afterwards, and is forgotten at once."""
+    tracker = Tracker()
+    tracker.update(found((0, 0)), 0)
+    for frame in range(1, 40):
+        blob = [(300.0, 10.0 * frame)] if frame % 2 else []
+        tracker.update(found((0, 0), *blob), frame * FRAME_NS)
+        assert shown_ids(tracker, frame * FRAME_NS) == [1]
+        assert len(tracker.ids) <= 2
+
+
+def test_ids_stay_under_motion_in_whatever_order() -> None:
+    """Faces that move less than half their size a frame keep their ids over a long way."""
     tracker = Tracker()
     for step in range(30):
         corners = [(10.0 * step, 0.0), (300 - 10.0 * step, 200.0)]
         order = [0, 1] if step % 2 == 0 else [1, 0]
-        ids = tracker.update(boxes(*(corners[i] for i in order)))
-        assert ids.tolist() == [i + 1 for i in order]
-
-
-def test_a_new_face_gets_a_new_id() -> None:
-    """A face that appears elsewhere gets the next id, and the others keep theirs."""
-    tracker = Tracker()
-    tracker.update(boxes((0, 0), (100, 0)))
-    assert tracker.update(boxes((200, 0), (101, 0), (1, 0))).tolist() == [3, 2, 1]
-    assert tracker.update(boxes((0, 200))).tolist() == [4]
+        tracker.update(found(*(corners[i] for i in order)), step * FRAME_NS)
+        boxes = tracker.faces.boxes_xyxy
+        assert dict(zip(tracker.ids.tolist(), boxes[:, 1].tolist(), strict=True)) == {1: 0.0, 2: 200.0}
 
 
 def test_a_jump_is_a_new_face() -> None:
     """A box that does not overlap the old one is another face."""
     tracker = Tracker()
-    tracker.update(boxes((0, 0)))
-    assert tracker.update(boxes((39, 0))).tolist() == [2]
+    tracker.update(found((0, 0)), 0)
+    for frame in (1, 2):
+        tracker.update(found((39, 0)), frame * FRAME_NS)
+    assert 2 in shown_ids(tracker, 2 * FRAME_NS)
 
 
-def test_the_best_overlap_wins() -> None:
-    """When two new boxes overlap an old one, the closer one keeps the id."""
+def test_the_sum_of_overlaps_decides_not_the_best_pair() -> None:
+    """Greedy matching would give the middle detection to its best track and leave the other one alone."""
     tracker = Tracker()
-    tracker.update(boxes((0, 0)))
-    assert tracker.update(boxes((10, 0), (2, 0))).tolist() == [2, 1]
+    tracker.update(found((0, 0), (30, 0)), 0)
+    # 21 overlaps both tracks, the second more; 45 overlaps the second alone
+    tracker.update(found((21, 0), (45, 0)), FRAME_NS)
+    assert dict(zip(tracker.faces.boxes_xyxy[:, 0].tolist(), tracker.ids.tolist(), strict=True)) == {21.0: 1, 45.0: 2}
 
 
-def test_one_old_face_is_not_given_to_two_new_ones() -> None:
-    """The same box twice in a frame is two faces."""
+def test_a_missed_detection_hides_nothing_and_a_longer_absence_does() -> None:
+    """One miss, and any within 0.4 s, is bridged; then the face hides, and after 2 s its id is gone for good."""
     tracker = Tracker()
-    tracker.update(boxes((0, 0)))
-    assert sorted(tracker.update(boxes((0, 0), (0, 0))).tolist()) == [1, 2]
+    tracker.update(found((0, 0)), 0)
+    tracker.update(NO_DETECTIONS, 300 * MS)
+    assert shown_ids(tracker, 300 * MS) == [1]
+    tracker.update(NO_DETECTIONS, 390 * MS)
+    assert shown_ids(tracker, 390 * MS) == [1]
+    tracker.update(NO_DETECTIONS, 500 * MS)
+    assert shown_ids(tracker, 500 * MS) == []
+    tracker.update(found((5, 0)), 1_900 * MS)
+    assert shown_ids(tracker, 1_900 * MS) == [1]
+    tracker.update(NO_DETECTIONS, 3_950 * MS)
+    for later in (4_000, 4_033):
+        tracker.update(found((5, 0)), later * MS)
+    assert shown_ids(tracker, 4_033 * MS) == [2]
 
 
-@pytest.mark.parametrize(("missed", "expected"), [(1, 1), (4, 1), (5, 1), (6, 2), (20, 2)])
-def test_id_is_kept_through_missed_frames_up_to_the_patience(missed: int, expected: int) -> None:
-    """With a patience of 5 a face may be missed in five frames; after six it is a new one."""
-    tracker = Tracker(patience=5)
-    tracker.update(boxes((0, 0)))
-    for _ in range(missed):
-        assert tracker.update(NONE).tolist() == []
-    assert tracker.update(boxes((1, 0))).tolist() == [expected]
-
-
-def test_patience_starts_anew_with_each_sighting() -> None:
-    """A face that is seen in between may be missed again for the whole patience."""
-    tracker = Tracker(patience=2)
-    for _ in range(4):
-        assert tracker.update(boxes((0, 0))).tolist() == [1]
-        for _ in range(2):
-            tracker.update(NONE)
-
-
-def test_a_face_of_another_place_does_not_use_up_the_patience() -> None:
-    """A missed face comes back with its id while another is seen all the time."""
+def test_a_slow_detector_does_not_hide_what_it_missed_once() -> None:
+    """At two detections a second, one miss is longer than 0.4 s and still bridged."""
     tracker = Tracker()
-    tracker.update(boxes((0, 0), (200, 0)))
-    for _ in range(3):
-        assert tracker.update(boxes((200, 0))).tolist() == [2]
-    assert tracker.update(boxes((0, 0), (200, 0))).tolist() == [1, 2]
+    tracker.update(found((0, 0)), 0)
+    tracker.update(NO_DETECTIONS, 500 * MS)
+    assert shown_ids(tracker, 500 * MS) == [1]
+    tracker.update(NO_DETECTIONS, 1_000 * MS)
+    assert shown_ids(tracker, 1_000 * MS) == []
 
 
-def test_an_id_is_never_given_twice() -> None:
-    """Ids of faces that are gone are not used again."""
-    tracker, seen = Tracker(patience=0), set()
-    for step in range(10):
-        (face,) = tracker.update(boxes((100.0 * (step % 3), 0))).tolist()
-        assert face not in seen
-        seen.add(face)
+def test_no_two_faces_share_an_id_and_ids_are_not_reused() -> None:
+    """Over random comings and goings ids are unique in a frame, and a dead one does not come back."""
+    random, tracker, last = np.random.default_rng(3), Tracker(), 0
+    for frame in range(300):
+        corners = random.uniform(0, 600, (random.integers(0, 12), 2))
+        tracker.update(found(*map(tuple, corners)), frame * 200 * MS)
+        ids = tracker.ids.tolist()
+        assert len(ids) == len(set(ids))
+        assert len(ids) == len(tracker.faces)
+        fresh = [i for i in ids if i > last]
+        assert sorted(fresh) == fresh
+        last = max([last, *ids])
 
 
-def test_empty_frames_are_empty() -> None:
-    """Frames without faces give no ids, first and later."""
+def test_fifty_faces() -> None:
+    """Fifty faces that all move keep their fifty ids."""
     tracker = Tracker()
-    for _ in range(3):
-        assert tracker.update(NONE).shape == (0,)
-    assert tracker.update(boxes((0, 0))).tolist() == [1]
-
-
-def test_tracks_do_not_grow_without_end() -> None:
-    """Flickering false detections are forgotten: what is kept is bounded by the patience."""
-    tracker = Tracker(patience=3)
-    for step in range(50):
-        tracker.update(boxes((100.0 * step, 0)))
-    assert len(tracker._ids) <= 4
+    places = [(60.0 * column, 60.0 * row) for row, column in itertools.product(range(5), range(10))]
+    for step in range(5):
+        tracker.update(found(*((x + 6 * step, y + 4 * step) for x, y in places)), step * FRAME_NS)
+    assert sorted(tracker.ids.tolist()) == list(range(1, 51))
+    assert len(shown_ids(tracker, 4 * FRAME_NS)) == 50
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_overlap_follows_its_definition(seed: int) -> None:
-    """Overlaps of random boxes, some of them empty or turned inside out, equal the definition pair by pair."""
+    """The matrix holds the intersection over union of each pair, also of boxes without area."""
     random = np.random.default_rng(seed)
-    a, b = (random.integers(0, 12, (n, 4)).astype(np.float32) for n in (20, 30))
-    a[:, 2:] += a[:, :2] - 3
-    b[:, 2:] += b[:, :2] - 3
+    a, b = (random.uniform(-20, 60, (n, 4)).astype(np.float32) for n in (6, 4))
     expected = [[overlap_by_hand(one, other) for other in b] for one in a]
-    assert np.max(expected) > 0.3
     np.testing.assert_allclose(box_overlap(a, b), expected, atol=1e-6)
 
 
-def test_overlap_of_a_box_with_itself_is_one_and_of_nothing_zero() -> None:
-    """A box overlaps itself wholly; a box without area overlaps nothing, itself included."""
-    box, point = boxes((3, 4)), boxes((3, 4), side=0)
-    assert box_overlap(box, box).tolist() == [[1.0]]
-    assert box_overlap(point, point).tolist() == [[0.0]]
-    assert box_overlap(NONE, box).shape == (0, 1)
+def texture(seed: int = 0) -> NDArray[np.uint8]:
+    """Return a seeded picture with something to follow everywhere."""
+    noise = np.random.default_rng(seed).integers(0, 256, (60, 80)).astype(np.uint8)
+    picture: NDArray[np.uint8] = cv2.resize(noise, (640, 480), interpolation=cv2.INTER_CUBIC)
+    return picture
+
+
+def warped(picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Move a picture by a matrix (2, 3)."""
+    moved: NDArray[np.uint8] = cv2.warpAffine(picture, matrix, (640, 480), borderMode=cv2.BORDER_REFLECT_101)
+    return moved
+
+
+@pytest.mark.parametrize(
+    ("angle", "growth", "shift"),
+    [(0, 1, (7, -4)), (3, 1, (0, 0)), (0, 1.04, (0, 0)), (-2, 0.97, (5, 6)), (0, 1, (0, 0))],
+)
+def test_flow_finds_shift_turn_and_growth(angle: float, growth: float, shift: tuple[float, float]) -> None:
+    """Boxes and landmarks go where the picture under them goes, to a pixel of a move of fifteen."""
+    picture, faces, flow = texture(), found((100, 100), (400, 250), side=90), Flow()
+    matrix = cv2.getRotationMatrix2D((320, 240), angle, growth)
+    matrix[:, 2] += shift
+    flow.advance(picture, faces.boxes_xyxy)
+    motion = flow.advance(warped(picture, matrix), faces.boxes_xyxy)
+    assert motion.sure.all()
+    expected = faces.landmarks @ matrix[:, :2].T + matrix[:, 2]
+    np.testing.assert_allclose(motion.points(faces.landmarks), expected, atol=1.0)
+    centres = (faces.boxes_xyxy[:, :2] + faces.boxes_xyxy[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+    moved = motion.boxes(faces.boxes_xyxy)
+    np.testing.assert_allclose((moved[:, :2] + moved[:, 2:]) / 2, centres, atol=1.0)
+    np.testing.assert_allclose(moved[:, 2] - moved[:, 0], 90 * growth, rtol=0.02)
+
+
+def test_flow_doubts_what_it_cannot_follow() -> None:
+    """Another scene, the first frame, another size and a face that has left: not sure, and nothing is moved."""
+    faces, flow = found((100, 100), (400, 250), side=90), Flow()
+    first = flow.advance(texture(1), faces.boxes_xyxy)
+    assert not first.sure.any()
+    other = flow.advance(texture(2), faces.boxes_xyxy)
+    assert not other.sure.all()
+    np.testing.assert_array_equal(other.boxes(faces.boxes_xyxy)[~other.sure], faces.boxes_xyxy[~other.sure])
+    resized = flow.advance(texture(2)[:240], faces.boxes_xyxy)
+    assert not resized.sure.any()
+    flow.advance(texture(3), faces.boxes_xyxy)
+    gone = flow.advance(texture(3), found((700, 600), side=90).boxes_xyxy)
+    assert not gone.sure.any()
+
+
+def test_flow_of_no_faces_is_no_motion() -> None:
+    """Frames without faces cost nothing and are remembered."""
+    flow = Flow()
+    for seed in (1, 2):
+        assert len(flow.advance(texture(seed), NO_DETECTIONS.boxes_xyxy).sure) == 0
+
+
+def test_a_tracker_moves_with_the_picture() -> None:
+    """Between detections boxes and landmarks follow the motion, and detections are matched to where they have got."""
+    tracker = Tracker()
+    tracker.update(found((0, 0)), 0)
+    right = Motion(
+        centre=np.array([20 + 20j]), shift=np.array([35 + 0j]), turn=np.array([1 + 0j]), sure=np.array([True])
+    )
+    tracker.move(right)
+    np.testing.assert_allclose(tracker.faces.boxes_xyxy, [[35, 0, 75, 40]])
+    np.testing.assert_allclose(tracker.faces.landmarks, found((35, 0)).landmarks)
+    tracker.update(found((36, 0)), FRAME_NS)
+    assert shown_ids(tracker, FRAME_NS) == [1]

@@ -1,0 +1,67 @@
+"""How the board is: temperature, throttling, a weak supply; "unknown" where it does not say."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+UNKNOWN = "unknown"
+
+# Raspberry Pi's firmware: these bits are the state now, the same ones 16 higher say that it has been so since boot
+_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """State of the board. ``temperature_c``: None where it cannot be read. ``throttling``: "none", what is, or unknown.
+
+    ``since_boot``: the same for what has been.
+    """
+
+    temperature_c: float | None
+    throttling: str
+    since_boot: str
+
+    def __str__(self) -> str:
+        """Describe it in one line, for people."""
+        degrees = UNKNOWN if self.temperature_c is None else f"{self.temperature_c:.0f} °C"
+        return f"temperature {degrees} · throttling {self.throttling} (since boot: {self.since_boot})"
+
+
+def read_health(root: Path = Path("/")) -> Health:
+    """Read the board's state; ``root`` is where its file system begins."""
+    now, since_boot = _throttling(root)
+    return Health(temperature_c=_temperature(root), throttling=now, since_boot=since_boot)
+
+
+def _temperature(root: Path) -> float | None:
+    text = read_text(root / "sys/class/thermal/thermal_zone0/temp")
+    return int(text) / 1000 if text.lstrip("-").isdigit() else None
+
+
+def _throttling(root: Path) -> tuple[str, str]:
+    """By the firmware's word where it may be asked, and by the supply's alarm, which anybody may read, where not."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+        # may be refused: it needs the group video, and on newer images more than that
+        said = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=2, check=True)
+        bits = int(said.stdout.strip().partition("=")[2], 16)
+        return _named(bits), _named(bits >> 16)
+    for name in sorted((root / "sys/class/hwmon").glob("hwmon*/name")):
+        alarm = read_text(name.with_name("in0_lcrit_alarm"))
+        if read_text(name) == "rpi_volt" and alarm in ("0", "1"):
+            return ("under-voltage" if alarm == "1" else "no under-voltage"), UNKNOWN
+    return UNKNOWN, UNKNOWN
+
+
+def _named(bits: int) -> str:
+    return ", ".join(name for place, name in enumerate(_BITS) if bits >> place & 1) or "none"
+
+
+def read_text(path: Path) -> str:
+    """Return what stands in a file of the system, or "unknown"."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return UNKNOWN

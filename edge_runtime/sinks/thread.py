@@ -1,0 +1,76 @@
+"""A sink in a thread of its own, so that a slow disk does not hold up the next frame."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+
+from edge_runtime.errors import SinkError
+from edge_runtime.results import FrameResult
+from edge_runtime.sinks.base import Sink
+
+WAITING = 8
+"""Results that may wait; at 640×480 they hold 7 MB of pictures."""
+
+_PATIENCE_S = 30.0
+
+
+class SinkThread:
+    """Hands results over to ``sink``: a full queue makes a file wait, and a live source lose the result, counted."""
+
+    threaded = False
+
+    def __init__(self, sink: Sink, *, live: bool) -> None:
+        """Start the thread."""
+        self._sink, self._live = sink, live
+        self._waiting: queue.Queue[FrameResult | None] = queue.Queue(WAITING)
+        self._error: Exception | None = None
+        self.skipped = 0
+        self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
+        self._thread.start()
+
+    def write(self, result: FrameResult) -> None:
+        """Hand over the next result; raise what the sink raised for an earlier one."""
+        while True:
+            if self._error is not None:
+                raise self._error
+            try:
+                self._waiting.put(result, timeout=None if self._live else 0.5, block=not self._live)
+            except queue.Full:
+                if not self._live:
+                    continue  # look whether the sink has died meanwhile, and wait on
+                self.skipped += 1
+            return
+
+    def close(self) -> None:
+        """Write what waits, finish the file and put it in its place; raise what the sink raised."""
+        self._end(self._sink.close)
+
+    def discard(self) -> None:
+        """Give up, leaving nothing behind."""
+        self._end(self._sink.discard)
+
+    def _end(self, finish: Callable[[], None]) -> None:
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._waiting.put(None, timeout=0.5)
+                break
+        self._thread.join(_PATIENCE_S)
+        if self._thread.is_alive():
+            step = "look at the disk that it is on"
+            got = f"no end of it in {_PATIENCE_S:g} s"
+            raise SinkError("sink", expected="the last results to be written", got=got, next_step=step)
+        if self._error is not None:
+            self._sink.discard()
+            raise self._error
+        finish()
+
+    def _run(self) -> None:
+        while (result := self._waiting.get()) is not None:
+            try:
+                self._sink.write(result)
+            except Exception as error:  # noqa: BLE001  (raised again by whoever writes or closes next)
+                self._error = error
+                return

@@ -1,0 +1,200 @@
+"""Live sources: the newest frame only, a camera that is opened again when it goes, a watchdog for one that stalls."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from edge_runtime.errors import FerEdgeError, SourceError
+from edge_runtime.results import Frame
+from edge_runtime.sources.base import Camera, Picture
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """When a camera counts as stalled, and how often it is opened again. All clocks are monotonic."""
+
+    stall_s: float = 5.0
+    """Without a frame for so long, it is given up and opened again."""
+    first_wait_s: float = 0.25
+    longest_wait_s: float = 10.0
+    """The wait before each attempt doubles from the first to the longest; a frame makes it short again."""
+    give_up_after_s: float = 300.0
+    """Without a frame for so long in all, in spite of every attempt, the source ends with an error."""
+    first_frame_s: float = 15.0
+    """The same for a source that has never given one: it is no camera, or not one that this program can read."""
+
+
+class Mailbox:
+    """One place: the newest frame wins, and what it pushes out is counted."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._changed = threading.Condition()
+        self._frame: Frame | None = None
+        self._error: Exception | None = None
+        self.dropped = 0
+
+    def put(self, frame: Frame) -> None:
+        """Leave a frame; the one before, if nobody took it, is dropped."""
+        with self._changed:
+            self.dropped += self._frame is not None
+            self._frame = dataclasses.replace(frame, dropped=self.dropped)
+            self._changed.notify()
+
+    def fail(self, error: Exception) -> None:
+        """Leave an error, which whoever waits raises once the last frame is taken."""
+        with self._changed:
+            self._error = error
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> Frame | None:
+        """Wait for a frame and take it; None when none came in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frame is not None or self._error is not None, timeout_s)
+            frame, self._frame = self._frame, None
+            if frame is None and self._error is not None:
+                raise self._error
+            return frame
+
+
+class LiveSource:
+    """Frames of a camera that a thread reads; whoever iterates always gets the newest one.
+
+    ``open_camera`` may raise ``SourceError``; at the start that error is passed on, later it is one failed attempt.
+    """
+
+    live = True
+    still = False
+
+    def __init__(
+        self, name: str, open_camera: Callable[[], Camera], *, patience: Patience | None = None, say: Say | None = None
+    ) -> None:
+        """Open the camera for the first time. ``say`` takes a line when it goes, and when it is back."""
+        self._name, self._open, self._say = name, open_camera, say or (lambda _: None)
+        self._patience = patience or Patience()
+        camera = open_camera()
+        self.fps = camera.fps
+        self.mailbox = Mailbox()
+        self.reopened = 0
+        self._stop = threading.Event()
+        self._index, self._wait_s = 0, self._patience.first_wait_s
+        self._start(camera)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the newest frame each time; raise ``SourceError`` when the camera stays away for good."""
+        patience, last_ns = self._patience, time.monotonic_ns()
+        reopened_ns = last_ns
+        allowed_s = min(patience.first_frame_s, patience.give_up_after_s)
+        while not self._stop.is_set():
+            frame = self.mailbox.take(min(patience.stall_s, 0.5))
+            now_ns = time.monotonic_ns()
+            if frame is not None:
+                last_ns, allowed_s = now_ns, patience.give_up_after_s
+                reopened_ns = now_ns
+                yield frame
+            elif now_ns - last_ns > allowed_s * 1e9:
+                raise self._gone(f"none for {allowed_s:g} s")
+            elif now_ns - reopened_ns > patience.stall_s * 1e9 and self._reader.reading:
+                # a read that hangs in a driver cannot be interrupted: leave its thread to it, and begin another
+                self._say(f"{self._name} has stalled; opening it again")
+                self._reader.abandon()
+                self._start(None)
+                reopened_ns = now_ns
+
+    def _start(self, camera: Camera | None) -> None:
+        self._reader = _Reader(self, camera)
+        self._reader.thread.start()
+
+    def deliver(self, picture: Picture) -> None:
+        """Put one picture into the mailbox."""
+        self._wait_s = self._patience.first_wait_s
+        frame = Frame(
+            image=picture.image,
+            index=self._index,
+            captured_ns=time.monotonic_ns(),
+            reduced=picture.reduced,
+        )
+        self._index += 1
+        self.mailbox.put(frame)
+
+    def reopen(self, stop: threading.Event) -> Camera | None:
+        """Try to open the camera again, with longer and longer pauses, until it opens or ``stop`` is set."""
+        while not stop.wait(self._wait_s):
+            self._wait_s = min(2 * self._wait_s, self._patience.longest_wait_s)
+            try:
+                camera = self._open()
+            except FerEdgeError:
+                continue
+            self.reopened += 1
+            self._say(f"{self._name} is open again")
+            return camera
+        return None
+
+    def gone(self) -> None:
+        """Say that the camera has gone."""
+        self._say(f"{self._name} has gone; waiting for it")
+
+    def _gone(self, got: str) -> SourceError:
+        step = "look at its cable and power, and start again"
+        return SourceError(self._name, expected="a frame", got=got, next_step=step)
+
+    def __enter__(self) -> Self:
+        """Return the source."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the thread and let go of the camera; one that hangs in its driver is left to end with the process."""
+        self._stop.set()
+        self._reader.abandon()
+        self._reader.thread.join(timeout=2)
+
+
+class _Reader:
+    """The thread that reads one camera, and the ones opened in its place, until it is abandoned."""
+
+    def __init__(self, source: LiveSource, camera: Camera | None) -> None:
+        self._source, self._camera = source, camera
+        self._abandoned = threading.Event()
+        self.reading = camera is not None
+        """Whether a camera is open: if so, silence is a stall and not an absence."""
+        self.thread = threading.Thread(target=self._run, name="camera", daemon=True)
+
+    def abandon(self) -> None:
+        """Let the thread end as soon as it can."""
+        self._abandoned.set()
+
+    def _run(self) -> None:
+        try:
+            while not self._abandoned.is_set():
+                camera = self._camera or self._source.reopen(self._abandoned)
+                self._camera = None
+                if camera is None:
+                    return
+                self.reading = True
+                try:
+                    self._read(camera)
+                finally:
+                    self.reading = False
+                    camera.close()
+                if not self._abandoned.is_set():
+                    self._source.gone()
+        except Exception as error:  # noqa: BLE001  (whatever a driver raises ends the run, and not just this thread)
+            self._source.mailbox.fail(error)
+
+    def _read(self, camera: Camera) -> None:
+        """Deliver pictures until the camera goes, or until nobody wants them any more."""
+        while not self._abandoned.is_set():
+            picture = camera.read()
+            if picture is None or not picture.image.size or self._abandoned.is_set():
+                return
+            self._source.deliver(picture)

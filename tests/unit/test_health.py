@@ -1,0 +1,71 @@
+"""What a board says of itself, and what it does not."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_runtime.health import UNKNOWN, Health, read_health
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file of the system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def said(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+    """Let vcgencmd print a text; None: it is not there."""
+
+    def run(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        if text is None:
+            raise FileNotFoundError("vcgencmd")
+        return subprocess.CompletedProcess([], 0, stdout=text)
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "since_boot"),
+    [
+        ("throttled=0x0\n", "none", "none"),
+        ("throttled=0x50005\n", "under-voltage, throttled", "under-voltage, throttled"),
+        ("throttled=0x80002\n", "frequency capped", "soft temperature limit"),
+        ("VCHI initialization failed\n", UNKNOWN, UNKNOWN),
+    ],
+)
+def test_the_firmware_s_bits(
+    text: str, now: str, since_boot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each bit has its name, now and since boot; an answer of another form is unknown, never fine."""
+    said(monkeypatch, text)
+    assert read_health(tmp_path) == Health(temperature_c=None, throttling=now, since_boot=since_boot)
+
+
+@pytest.mark.parametrize(("alarm", "now"), [("1\n", "under-voltage"), ("0\n", "no under-voltage"), ("?", UNKNOWN)])
+def test_the_supply_s_alarm_where_the_firmware_may_not_be_asked(
+    alarm: str, now: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sensor is found by its name, for its number changes from boot to boot."""
+    said(monkeypatch, None)
+    write(tmp_path / "sys/class/hwmon/hwmon0/name", "cpu_thermal\n")
+    write(tmp_path / "sys/class/hwmon/hwmon3/name", "rpi_volt\n")
+    write(tmp_path / "sys/class/hwmon/hwmon3/in0_lcrit_alarm", alarm)
+    assert read_health(tmp_path).throttling == now
+
+
+@pytest.mark.parametrize(("text", "degrees"), [("48312\n", 48.312), ("-5000\n", -5.0), ("", None), ("hot", None)])
+def test_the_temperature(text: str, degrees: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousandths of a degree become degrees; anything else is unknown."""
+    said(monkeypatch, None)
+    write(tmp_path / "sys/class/thermal/thermal_zone0/temp", text)
+    assert read_health(tmp_path).temperature_c == degrees
+
+
+def test_nothing_is_left_out_of_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that says nothing is described as unknown in each respect."""
+    said(monkeypatch, None)
+    assert str(read_health(tmp_path)) == "temperature unknown · throttling unknown (since boot: unknown)"

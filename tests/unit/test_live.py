@@ -1,0 +1,213 @@
+"""Live sources: the newest frame, cameras that go and come back, that stall, that never come back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from edge_runtime.errors import SourceError
+from edge_runtime.results import Frame
+from edge_runtime.sources.base import Picture
+from edge_runtime.sources.live import LiveSource, Mailbox, Patience
+
+IMPATIENT = Patience(stall_s=0.3, first_wait_s=0.01, longest_wait_s=0.05, give_up_after_s=1.0)
+
+
+def picture(value: int = 0) -> Picture:
+    """Return a small grey picture."""
+    return Picture(image=np.full((8, 8, 3), value % 256, np.uint8))
+
+
+class FakeCamera:
+    """Delivers ``frames`` pictures, then goes; or hangs instead, until it is let go."""
+
+    fps = 100.0
+
+    def __init__(self, frames: int, *, hangs: bool = False, pause_s: float = 0.002) -> None:
+        """Plan what it will do."""
+        self.left, self.hangs, self.pause_s = frames, hangs, pause_s
+        self.closed, self.release = threading.Event(), threading.Event()
+
+    def read(self) -> Picture | None:
+        """Deliver the next picture."""
+        time.sleep(self.pause_s)
+        if self.left == 0:
+            if self.hangs:
+                self.release.wait(20)
+            return None
+        self.left -= 1
+        return picture(self.left)
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed.set()
+
+
+class Shop:
+    """Opens the cameras that it has, one after the other; None is a failed attempt."""
+
+    def __init__(self, *cameras: FakeCamera | None) -> None:
+        """Lay them out."""
+        self.cameras, self.opened = list(cameras), 0
+
+    def open(self) -> FakeCamera:
+        """Hand over the next one."""
+        self.opened += 1
+        camera = self.cameras.pop(0) if self.cameras else None
+        if camera is None:
+            raise SourceError("camera", expected="a camera", got="none", next_step="wait")
+        return camera
+
+
+def take(source: LiveSource, n: int) -> list[Frame]:
+    """Take ``n`` frames."""
+    return [frame for frame, _ in zip(source, range(n), strict=False)]
+
+
+def test_the_newest_frame_wins_and_drops_are_counted() -> None:
+    """Of five frames that nobody took, the fifth is there, and four are counted."""
+    mailbox = Mailbox()
+    for index in range(5):
+        mailbox.put(Frame(image=picture().image, index=index, captured_ns=index))
+    assert mailbox.take(0.1).index == 4
+    assert mailbox.dropped == 4
+    assert mailbox.take(0.01) is None
+
+
+def test_an_error_comes_after_the_last_frame() -> None:
+    """What was captured before a failure is still delivered."""
+    mailbox = Mailbox()
+    mailbox.put(Frame(image=picture().image, index=0, captured_ns=0))
+    mailbox.fail(SourceError("camera", expected="a", got="b", next_step="c"))
+    assert mailbox.take(0.1).index == 0
+    with pytest.raises(SourceError):
+        mailbox.take(0.1)
+
+
+def test_a_slow_reader_gets_new_frames_and_knows_what_it_missed() -> None:
+    """With a reader slower than the camera, frames are never old, and index and dropped add up."""
+    with LiveSource("camera", Shop(FakeCamera(1_000)).open, patience=IMPATIENT) as source:
+        frames = []
+        for frame in source:
+            assert time.monotonic_ns() - frame.captured_ns < 50e6
+            frames.append(frame)
+            time.sleep(0.02)
+            if len(frames) == 10:
+                break
+    assert frames[-1].dropped > 20
+    assert frames[-1].index == frames[-1].dropped + len(frames) - 1
+    times = [frame.captured_ns for frame in frames]
+    assert times == sorted(times)
+
+
+def test_a_camera_that_goes_twenty_times_is_opened_again_each_time() -> None:
+    """Every camera's frames come, however often it goes, also after failed attempts; each is let go of."""
+    cameras = [FakeCamera(5, pause_s=0.005) for _ in range(21)]
+    attempts = [attempt for camera in cameras for attempt in (camera, None)]
+    said: list[str] = []
+    shop = Shop(*attempts)
+    seen = 0
+    with LiveSource("camera 7", shop.open, patience=IMPATIENT, say=said.append) as source:
+        for frame in source:
+            seen += 1
+            if frame.index >= 5 * 20:
+                break
+        assert source.reopened == 20
+    assert seen > 60
+    assert all(camera.closed.is_set() for camera in cameras[:20])
+    assert said.count("camera 7 has gone; waiting for it") == 20
+    assert said.count("camera 7 is open again") == 20
+    assert not source._reader.thread.is_alive()
+
+
+def test_a_camera_that_stalls_is_opened_anew() -> None:
+    """A read that hangs in the driver does not hang the program: after the stall time another camera is opened."""
+    hung = FakeCamera(3, hangs=True)
+    said: list[str] = []
+    with LiveSource("camera", Shop(hung, FakeCamera(1_000)).open, patience=IMPATIENT, say=said.append) as source:
+        started = time.monotonic()
+        frames = take(source, 20)
+        assert time.monotonic() - started < 5
+        assert len(frames) == 20
+        assert "camera has stalled; opening it again" in said
+        hung.release.set()
+        assert hung.closed.wait(2)
+
+
+def test_a_camera_that_stays_away_ends_with_one_clear_error() -> None:
+    """After the time that was allowed, and not much later, the error says for how long there was nothing."""
+    with LiveSource("camera 3", Shop(FakeCamera(2)).open, patience=IMPATIENT) as source:
+        started = time.monotonic()
+        with pytest.raises(SourceError, match="camera 3: expected a frame, got none for 1 s"):
+            take(source, 100)
+        assert 0.9 < time.monotonic() - started < 4
+
+
+def test_attempts_become_rarer() -> None:
+    """The waits double, so that a camera that is away for long costs little."""
+    shop = Shop(FakeCamera(1))
+    patience = Patience(stall_s=0.2, first_wait_s=0.05, longest_wait_s=10, give_up_after_s=1.2)
+    with LiveSource("camera", shop.open, patience=patience) as source, pytest.raises(SourceError):
+        take(source, 100)
+    assert 4 <= shop.opened <= 7  # the first, and after 0.05, 0.15, 0.35, 0.75 s
+
+
+def test_a_camera_that_opens_and_delivers_nothing_is_not_hammered() -> None:
+    """Opening without a frame is no success: the waits go on growing."""
+    shop = Shop(FakeCamera(1), *(FakeCamera(0) for _ in range(1_000)))
+    patience = Patience(stall_s=0.2, first_wait_s=0.05, longest_wait_s=10, give_up_after_s=1.2)
+    with LiveSource("camera", shop.open, patience=patience) as source, pytest.raises(SourceError):
+        take(source, 100)
+    assert shop.opened <= 7
+
+
+def test_the_first_opening_fails_at_once() -> None:
+    """A camera that is not there at the start is an error then, not after minutes."""
+    with pytest.raises(SourceError):
+        LiveSource("camera", Shop().open, patience=IMPATIENT)
+
+
+def test_a_driver_that_raises_ends_the_run() -> None:
+    """What a camera's read raises reaches whoever iterates; no thread dies unheard."""
+
+    class Broken(FakeCamera):
+        def read(self) -> Picture | None:
+            if self.left == 1:
+                raise ValueError("driver")
+            return super().read()
+
+    shop = Shop(Broken(3))
+    with LiveSource("camera", shop.open, patience=IMPATIENT) as source, pytest.raises(ValueError, match="driver"):
+        take(source, 100)
+
+
+def test_empty_pictures_are_a_camera_that_has_gone() -> None:
+    """A picture without pixels reaches nobody."""
+
+    class Empty(FakeCamera):
+        def read(self) -> Picture | None:
+            super().read()
+            return Picture(image=np.empty((0, 0, 3), np.uint8))
+
+    with LiveSource("camera", Shop(FakeCamera(1), Empty(5), FakeCamera(50)).open, patience=IMPATIENT) as source:
+        assert all(frame.image.size for frame in take(source, 20))
+
+
+@pytest.fixture
+def hung_source() -> Iterator[LiveSource]:
+    """A source whose only camera hangs for ever."""
+    camera = FakeCamera(0, hangs=True)
+    yield LiveSource("camera", Shop(camera).open, patience=IMPATIENT)
+    camera.release.set()
+
+
+def test_leaving_does_not_wait_for_a_hung_camera(hung_source: LiveSource) -> None:
+    """Ctrl-C while a driver hangs ends the program within seconds."""
+    started = time.monotonic()
+    with hung_source:
+        pass
+    assert time.monotonic() - started < 3

@@ -1,0 +1,141 @@
+"""Sinks in threads: nothing of a file is lost, nothing of a camera is waited for, errors come back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_runtime.errors import SinkError
+from edge_runtime.results import DetectionReport, Frame, FrameResult
+from edge_runtime.sinks.base import Sink
+from edge_runtime.sinks.thread import WAITING, SinkThread
+
+cv2 = pytest.importorskip("cv2")
+
+from edge_runtime.sinks.draw import Style  # noqa: E402
+from edge_runtime.sinks.jsonl import JsonlSink  # noqa: E402  (after cv2, as the others)
+from edge_runtime.sinks.video import VideoSink  # noqa: E402
+
+
+def result(index: int) -> FrameResult:
+    """Return an empty result."""
+    frame = Frame(image=np.zeros((48, 64, 3), np.uint8), index=index, captured_ns=index)
+    return FrameResult(frame=frame, faces=(), stage_ms={}, detection=DetectionReport(ran=True, every=1, width=320))
+
+
+class Slow:
+    """A sink that takes its time, and fails at one frame if told to."""
+
+    threaded = True
+
+    def __init__(self, *, pause_s: float = 0.0, fails_at: int | None = None) -> None:
+        """Plan it."""
+        self.pause_s, self.fails_at = pause_s, fails_at
+        self.written: list[int] = []
+        self.end = ""
+
+    def write(self, result: FrameResult) -> None:
+        """Take a result."""
+        time.sleep(self.pause_s)
+        if result.frame.index == self.fails_at:
+            raise SinkError("disk", expected="room", got="none", next_step="free some")
+        self.written.append(result.frame.index)
+
+    def close(self) -> None:
+        """Note it."""
+        self.end = "closed"
+
+    def discard(self) -> None:
+        """Note it."""
+        self.end = "discarded"
+
+
+def write_all(sink: Sink, n: int, pause_s: float = 0.0) -> None:
+    """Write n results."""
+    for index in range(n):
+        sink.write(result(index))
+        time.sleep(pause_s)
+
+
+def test_a_file_waits_for_a_slow_sink_and_loses_nothing() -> None:
+    """Every result arrives, in order, before close returns; the thread is gone then."""
+    slow = Slow(pause_s=0.005)
+    thread = SinkThread(slow, live=False)
+    for index in range(50):
+        thread.write(result(index))
+    thread.close()
+    assert slow.written == list(range(50))
+    assert (slow.end, thread.skipped) == ("closed", 0)
+    assert not [t for t in threading.enumerate() if t.name == "sink"]
+
+
+def test_a_camera_does_not_wait_and_the_loss_is_counted() -> None:
+    """Writing never blocks; what was skipped and what was written add up."""
+    slow = Slow(pause_s=0.02)
+    thread = SinkThread(slow, live=True)
+    started = time.monotonic()
+    for index in range(100):
+        thread.write(result(index))
+    assert time.monotonic() - started < 0.5
+    thread.close()
+    assert slow.written == sorted(slow.written)
+    assert thread.skipped + len(slow.written) == 100
+    assert WAITING <= len(slow.written) < 50
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_an_error_comes_back_to_whoever_writes(*, live: bool) -> None:
+    """The next write raises it, closing raises it too, and the sink leaves nothing behind."""
+    failing = Slow(fails_at=3)
+    thread = SinkThread(failing, live=live)
+    with pytest.raises(SinkError, match="disk: expected room"):
+        write_all(thread, 1_000, pause_s=0.001)
+    with pytest.raises(SinkError):
+        thread.close()
+    assert failing.written == [0, 1, 2]
+    assert failing.end == "discarded"
+
+
+def test_an_error_at_the_last_frame_is_not_lost() -> None:
+    """Nothing is written after it, so closing is where it is raised."""
+    thread = SinkThread(Slow(fails_at=0), live=False)
+    thread.write(result(0))
+    with pytest.raises(SinkError):
+        thread.close()
+
+
+def test_discarding_ends_at_once() -> None:
+    """After another error nothing that waits is of interest."""
+    slow = Slow(pause_s=0.01)
+    thread = SinkThread(slow, live=False)
+    thread.write(result(0))
+    thread.discard()
+    assert slow.end == "discarded"
+
+
+def test_a_full_disk_under_json_lines_is_one_clear_error(tmp_path: Path) -> None:
+    """A device that takes nothing more ends in a SinkError that names the file, and nothing stays."""
+    sink = JsonlSink(tmp_path / "a.jsonl")
+    sink._stream.close()
+    sink._stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115  (the sink closes it)
+    with pytest.raises(SinkError, match=r"a\.jsonl: expected room for another line, got No space left"):
+        write_all(sink, 1_000)
+    sink.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_under_a_video_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV's writer would say nothing: the sink looks at the disk itself, while there is room for the index."""
+    sink = VideoSink(tmp_path / "a.mp4", 30.0, Style())
+    for index in range(10):
+        sink.write(result(index))
+    usage = type("Usage", (), {"free": 1 << 20})
+    monkeypatch.setattr("edge_runtime.sinks.video.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(SinkError, match=r"a\.mp4: expected 64 MiB free"):
+        write_all(sink, 100)
+    sink.discard()
+    assert list(tmp_path.iterdir()) == []
