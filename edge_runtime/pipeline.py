@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 
 from tqdm import tqdm
 
+from edge_runtime.emotions.backends.base import Device
 from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.faces.detectors import DetectorName
@@ -50,6 +51,7 @@ class RunOptions:
     engine: EngineChoice = option("auto", "inference engine; auto takes the first one installed")
     precision: Precision = option("int8", "precision of the artefact")
     threads: int = option(1, "CPU threads of detection and inference")
+    device: Device = option("CPU", "what OpenVINO runs on")
     detector: DetectorName = option("auto", "face detector; auto takes YuNet where its file is, MTCNN elsewhere")
     detect_every: int = option(3, "frames from one detection to the next; between them faces are followed")
     budget_ms: float | None = option(None, "milliseconds a frame: adapts how often and how finely faces are looked for")
@@ -102,6 +104,7 @@ def run(options: RunOptions) -> None:
             engine=options.engine,
             precision=options.precision,
             threads=options.threads,
+            device=options.device,
             detector=options.detector,
             detect_every=options.detect_every,
             budget_ms=options.budget_ms,

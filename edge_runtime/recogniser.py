@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.emotions.backends.base import Device
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.emotions.labels import EMOTIONS
@@ -71,6 +72,7 @@ class Recogniser:
         engine: EngineChoice = "auto",
         precision: Precision = "int8",
         threads: int = 1,
+        device: Device = "CPU",
         detector: DetectorName = "auto",
         detect_every: int = 3,
         budget_ms: float | None = None,
@@ -83,7 +85,7 @@ class Recogniser:
 
         cv2.setNumThreads(threads)
         return cls(
-            EmotionClassifier.load(bundle, engine=engine, precision=precision, threads=threads),
+            EmotionClassifier.load(bundle, engine=engine, precision=precision, threads=threads, device=device),
             open_detector(detector),
             detect_every=detect_every,
             budget_ms=budget_ms,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.emotions import selftest
-from edge_runtime.emotions.backends.base import ENGINES, Backend, installed_engines, open_backend
+from edge_runtime.emotions.backends.base import ENGINES, Backend, Device, installed_engines, open_backend
 from edge_runtime.emotions.contract import (
     CARD_NAME,
     Artefact,
@@ -42,6 +42,7 @@ class EmotionClassifier:
         engine: EngineChoice = "auto",
         precision: Precision = "int8",
         threads: int = 1,
+        device: Device = "CPU",
     ) -> EmotionClassifier:
         """Load one artefact of ``bundle`` (the name of a shipped one, or a folder).
 
@@ -55,7 +56,7 @@ class EmotionClassifier:
         artefact = choose(card, engine, precision)
         contents = read_files(folder, artefact)
         try:
-            backend = open_backend(artefact.engine, contents, threads)
+            backend = open_backend(artefact.engine, contents, threads, device)
             selftest.check(backend, artefact, card.input)
         except (
             RuntimeError,

@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from edge_runtime.emotions import classifier
+from edge_runtime.emotions import classifier, selftest
 from edge_runtime.emotions.backends.base import ENGINES, installed_engines, open_backend
 from edge_runtime.emotions.backends.null import NullBackend
 from edge_runtime.emotions.classifier import SHIPPED, EmotionClassifier, bundle_folder, choose
 from edge_runtime.emotions.contract import CARD_NAME, Engine, ModelCard, read_card
-from edge_runtime.errors import BundleError, NotInstalledError
+from edge_runtime.errors import BundleError, NotInstalledError, UsageError
 
 
 def forget(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
@@ -211,3 +211,19 @@ def test_null_backend_answers_zeros() -> None:
     """The null backend answers one row of seven zeros a face."""
     logits = NullBackend().infer(np.ones((3, 1, 48, 48), np.float32))
     assert (logits.shape, logits.dtype, logits.any()) == ((3, 7), np.float32, np.False_)
+
+
+def test_other_devices_are_openvino_s_alone(toy_bundle: Path) -> None:
+    """Another engine on a GPU, and a GPU that is not there, are usage errors; AUTO computes what the CPU does."""
+    with pytest.raises(UsageError, match="--device GPU: expected the engine openvino, got onnx"):
+        EmotionClassifier.load(toy_bundle, engine="onnx", precision="fp32", device="GPU")
+    ov = pytest.importorskip("openvino")
+    if not any(name.startswith("GPU") for name in ov.Core().available_devices):
+        with pytest.raises(UsageError, match="expected a GPU that OpenVINO can use, got CPU"):
+            EmotionClassifier.load(toy_bundle, engine="openvino", precision="fp32", device="GPU")
+    faces = selftest.faces(3, 5)
+    auto, cpu = (
+        EmotionClassifier.load(toy_bundle, engine="openvino", precision="fp32", device=device).logits(faces)
+        for device in ("AUTO", "CPU")
+    )
+    np.testing.assert_allclose(auto, cpu, atol=1e-3)

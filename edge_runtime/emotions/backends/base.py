@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.emotions.contract import Engine
-from edge_runtime.errors import NotInstalledError
+from edge_runtime.errors import NotInstalledError, UsageError
+
+Device = Literal["CPU", "GPU", "AUTO"]
+"""What OpenVINO may run on; AUTO is its own choice among what there is."""
 
 
 class Backend(Protocol):
@@ -51,9 +54,10 @@ def installed_engines() -> tuple[Engine, ...]:
     return tuple(name for name, entry in ENGINES.items() if any(importlib.util.find_spec(need) for need in entry.needs))
 
 
-def open_backend(engine: Engine, contents: list[bytes], threads: int) -> Backend:
+def open_backend(engine: Engine, contents: list[bytes], threads: int, device: Device = "CPU") -> Backend:
     """Load a network from the bytes of its files (main file first) into ``engine``, on ``threads`` CPU threads.
 
+    ``device``: OpenVINO alone has others than the CPU; ``UsageError`` where the engine or the machine has not that one.
     Raises ``NotInstalledError`` when the engine's package is absent (any other import error is passed on as it is), and
     ``RuntimeError`` or ``ValueError`` when the engine cannot load the network.
     """
@@ -69,5 +73,9 @@ def open_backend(engine: Engine, contents: list[bytes], threads: int) -> Backend
             got="not installed",
             next_step=f"pip install 'fer-edge[{entry.extra}]'",
         ) from error
-    backend: Backend = module.open_network(contents, threads)
+    if device != "CPU" and engine != "openvino":
+        step = "take --engine openvino, or leave --device at CPU"
+        raise UsageError(f"--device {device}", expected="the engine openvino", got=engine, next_step=step)
+    options = {"device": device} if engine == "openvino" else {}
+    backend: Backend = module.open_network(contents, threads, **options)
     return backend

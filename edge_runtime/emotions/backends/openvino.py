@@ -1,10 +1,13 @@
-"""OpenVINO, CPU."""
+"""OpenVINO: CPU, Intel GPU, or its own choice."""
 
 from __future__ import annotations
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
+
+from edge_runtime.emotions.backends.base import Device
+from edge_runtime.errors import UsageError
 
 
 class OpenvinoBackend:
@@ -13,18 +16,21 @@ class OpenvinoBackend:
     name = "openvino"
     version: str = ov.__version__
 
-    def __init__(self, xml: bytes, weights: bytes, threads: int) -> None:
-        """Compile the serialised model."""
+    def __init__(self, xml: bytes, weights: bytes, threads: int, device: Device) -> None:
+        """Compile the serialised model; raise ``UsageError`` when the machine has no such device."""
         core = ov.Core()
-        settings = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+        if device == "GPU" and not any(name.startswith("GPU") for name in core.available_devices):
+            got, step = ", ".join(core.available_devices), "install Intel's graphics driver, or take --device CPU"
+            raise UsageError("--device GPU", expected="a GPU that OpenVINO can use", got=got, next_step=step)
+        settings: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             # without it the plugin may choose bf16 or fp16 by the processor, and the logits would differ from device
             # to device
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        self._compiled = core.compile_model(core.read_model(xml, weights), "CPU", settings)
+        if device == "CPU":
+            settings |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+        self._compiled = core.compile_model(core.read_model(xml, weights), device, settings)
         self._request = self._compiled.create_infer_request()
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -38,6 +44,6 @@ class OpenvinoBackend:
         del self._request, self._compiled
 
 
-def open_network(contents: list[bytes], threads: int) -> OpenvinoBackend:
+def open_network(contents: list[bytes], threads: int, device: Device = "CPU") -> OpenvinoBackend:
     """Load the .xml and .bin of an OpenVINO artefact."""
-    return OpenvinoBackend(contents[0], contents[1], threads)
+    return OpenvinoBackend(contents[0], contents[1], threads, device)
