@@ -17,7 +17,7 @@ from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.smooth import Smoother
 from edge_runtime.errors import UsageError
 from edge_runtime.faces.align import align, alignable
-from edge_runtime.faces.detectors import DetectorName, ReducedDetector, open_detector
+from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import Tracker
 from edge_runtime.pace import WIDTHS, Pace
@@ -105,9 +105,16 @@ class Recogniser:
         return self.process(Frame(image=image, index=0, captured_ns=time.monotonic_ns())).faces
 
     def process(self, frame: Frame) -> FrameResult:
-        """Return the faces of ``frame`` from left to right, and the milliseconds of each stage."""
+        """Return the faces of ``frame`` from left to right, and the milliseconds of each stage.
+
+        An empty picture holds none. Raises ``UsageError`` when its picture is not uint8 (h, w, 3).
+        """
         import cv2
 
+        check_picture(frame.image)
+        if not frame.image.size:
+            report = DetectionReport(ran=False, every=self._pace.interval, width=self._pace.width)
+            return FrameResult(frame=frame, faces=(), stage_ms=dict.fromkeys(STAGES, 0.0), detection=report)
         started, now_ns, tracker = time.perf_counter_ns(), frame.captured_ns, self._tracker
         grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
         motion = self._flow.advance(grey, tracker.faces.boxes_xyxy)
@@ -117,7 +124,7 @@ class Recogniser:
         detect = self._pace.due(doubt=not motion.sure[shown].all())
         report = DetectionReport(ran=detect, every=self._pace.interval, width=self._pace.width)
         if detect:
-            found = self._find(frame.image)
+            found = self._find(frame)
         detected = time.perf_counter_ns()
         if detect:
             tracker.update(found, now_ns)
@@ -141,8 +148,8 @@ class Recogniser:
         self.detector.detect_width = self._pace.width
         return FrameResult(frame=frame, faces=results, stage_ms=stage_ms, detection=report)
 
-    def _find(self, image: NDArray[np.uint8]) -> Detections:
-        found = self.detector.detect(image)
+    def _find(self, frame: Frame) -> Detections:
+        found = self.detector.detect(frame.image, frame.reduced)
         sides = (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).min(axis=1)
         wanted = alignable(found.landmarks) & (sides >= self._min_face) & (found.scores >= self._min_score)
         return found.select(wanted)

@@ -57,27 +57,44 @@ class ReducedDetector:
         """The name of the detector inside."""
         return self.detector.name
 
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
-        """Return the faces in ``image``, uint8 (h, w, 3) BGR, in its pixels; ``UsageError`` for any other array."""
+    def detect(self, image: NDArray[np.uint8], reduced: NDArray[np.uint8] | None = None) -> Detections:
+        """Return the faces in ``image``, uint8 (h, w, 3) BGR, in its pixels; ``UsageError`` for any other array.
+
+        ``reduced``: the same picture in grey, uint8 (h', w'), where the camera delivers a small one as well; it is read
+        in the place of a copy, so long as it is not larger than the width asks for.
+        """
         import cv2
 
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:  # noqa: PLR2004  (height, width, colours)
-            got, step = f"{image.dtype} {image.shape}", "convert it with cv2.cvtColor"
-            raise UsageError("picture to find faces in", expected="uint8 (h, w, 3) BGR", got=got, next_step=step)
+        check_picture(image)
         height, width = image.shape[:2]
         share = min(1.0, self.detect_width / max(height, width, 1))
         small_hw = round(height * share), round(width * share)
+        ready = reduced if reduced is not None and max(reduced.shape) <= self.detect_width else None
+        if ready is not None:
+            small_hw = ready.shape[0], ready.shape[1]
         if min(small_hw) < _MIN_SIDE_PX:
             return NO_DETECTIONS
-        if share == 1.0:
+        if ready is not None:
+            small = cv2.cvtColor(ready, cv2.COLOR_GRAY2BGR)
+        elif share == 1.0:
             return self.detector.detect(image)
-        small = cv2.resize(image, small_hw[::-1], interpolation=cv2.INTER_AREA)
+        else:
+            small = cv2.resize(image, small_hw[::-1], interpolation=cv2.INTER_AREA)
         found = self.detector.detect(small.astype(np.uint8, copy=False))
         # sides were rounded to whole pixels, so the two directions have slightly different factors
         factor_xy = np.array([width / small_hw[1], height / small_hw[0]], np.float32)
         # a landmark counts from a pixel's middle, and INTER_AREA keeps edges: x -> (x + 0.5) * factor - 0.5
         landmarks = found.landmarks * factor_xy + (factor_xy - np.float32(1)) / np.float32(2)
         return Detections(boxes_xyxy=found.boxes_xyxy * np.tile(factor_xy, 2), scores=found.scores, landmarks=landmarks)
+
+
+def check_picture(image: NDArray[np.uint8]) -> None:
+    """Raise ``UsageError`` for anything but a picture uint8 (h, w, 3) BGR."""
+    colours = image.ndim == 3 and image.shape[2] == 3  # noqa: PLR2004  (height, width, colours)
+    if not colours or image.dtype != np.uint8:
+        expected, got = "uint8 (h, w, 3) BGR", f"{image.dtype} {image.shape}"
+        step = "convert it with cv2.cvtColor"
+        raise UsageError("picture to find faces in", expected=expected, got=got, next_step=step)
 
 
 def open_detector(

@@ -58,6 +58,7 @@ class OneFace:
         """Return a box around ``image`` and landmarks in the middle of its first and last pixels."""
         height, width = image.shape[:2]
         self.seen_hw.append((height, width))
+        self.first_pixel = image[:1, :1].copy()
         ends = [(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1), (0, 0)]
         return Detections(
             boxes_xyxy=np.array([[0, 0, width, height]], np.float32),
@@ -288,3 +289,18 @@ def test_what_nms_keeps_does_not_overlap_and_covers_the_rest() -> None:
     for dropped in set(range(200)) - set(kept.tolist()):
         better = kept[scores[kept] > scores[dropped]]
         assert overlap[dropped, better].max() > 0.4 - 1e-6
+
+
+def test_a_camera_s_small_picture_is_read_in_the_place_of_a_copy() -> None:
+    """Where the camera delivers one that fits, the detector sees it, and answers are in the large one's pixels."""
+    inner = OneFace()
+    large, small = np.zeros((480, 640, 3), np.uint8), np.full((240, 320), 7, np.uint8)
+    plain = ReducedDetector(detector=OneFace(), detect_width=320).detect(large)
+    found = ReducedDetector(detector=inner, detect_width=320).detect(large, small)
+    np.testing.assert_allclose(found.boxes_xyxy, plain.boxes_xyxy)
+    np.testing.assert_allclose(found.landmarks, plain.landmarks)
+    assert inner.seen_hw == [(240, 320)]
+    assert (inner.first_pixel == 7).all()
+    ReducedDetector(detector=inner, detect_width=160).detect(large, small)
+    assert inner.seen_hw[-1] == (120, 160)
+    assert (inner.first_pixel == 0).all()
