@@ -12,6 +12,7 @@ from benchmarks.bench import BenchOptions, bench
 from benchmarks.report import Report, read_report, table, write_report
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import DataError, SourceError, UsageError
+from edge_runtime.recogniser import STAGES
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_report_has_every_artefact_in_every_scenario(report_file: Path, toy_bund
     names = [str(artefact) for artefact in read_card(toy_bundle).artefacts] + ["null"]
     for faces in (1, 4):
         assert [row.candidate for row in report.rows if row.scenario == "faces" and row.faces == faces] == names
-    stages = ["detect", "align", "classify", "track", "total"]
+    stages = [*STAGES, "total"]
     assert [row.stage for row in report.rows if row.scenario == "frame" and row.candidate == names[0]] == stages
     latencies = [dataclasses.astuple(row.latency) for row in report.rows]
     assert len(set(latencies)) == len(latencies)  # no row repeats another's record

@@ -81,12 +81,10 @@ def test_landmarks_that_are_no_numbers_are_no_face(value: float) -> None:
     assert len(recogniser(found).process(frame(GREY)).faces) == 2
 
 
-@pytest.mark.parametrize(
-    "shape", [(0, 0, 3), (0, 640, 3), (480, 0, 3), (1, 1, 3), (2, 3, 3), (11, 640, 3), (480, 5, 3)]
-)
-def test_tiny_frames_hold_no_face(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("hw", [(0, 0), (0, 640), (480, 0), (1, 1), (2, 3), (11, 640), (480, 5)])
+def test_tiny_frames_hold_no_face(hw: tuple[int, int]) -> None:
     """A picture of nothing, or too small for any face, is an empty result."""
-    assert recogniser(faces(1)).process(frame(np.zeros(shape, np.uint8))).faces == ()
+    assert recogniser(faces(1)).process(frame(np.zeros((*hw, 3), np.uint8))).faces == ()
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (480, 640, 4), (0,)])
