@@ -51,6 +51,9 @@ class FitConfig:
     out: Path = option(
         Path("out/train"), "folder for checkpoint, curves and weights; a run whose checkpoint lies there goes on"
     )
+    start_from: Path | None = option(
+        None, "folder of a finished run of the same shape, whose weights are the first ones: a warm restart"
+    )
     device: Literal["cpu", "cuda"] = option("cpu", "where to train; torchrun gives each process its own GPU")
     precision: Literal["bf16", "fp32"] = option("bf16", "arithmetic of the forward and backward pass")
     epochs: int = option(40, "passes over the Training split")

@@ -24,7 +24,7 @@ from edge_runtime.options import data_path, to_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.ferplus import read_votes
 from edge_runtime.scoring.metrics import Metrics, score, softmax
-from train.checkpoint import check_same_run, resume, save_checkpoint, save_weights, write_text
+from train.checkpoint import check_same_run, load_weights, resume, save_checkpoint, save_weights, write_text
 from train.config import FitConfig, TrainConfig
 from train.curves import Curves
 from train.evaluate import predict
@@ -212,6 +212,9 @@ def train(config: TrainConfig) -> None:
         votes = None
         if config.ferplus_weight:
             votes = torch.from_numpy(read_votes(votes_path(config.ferplus), data_path(config.data), len(training)))
-        objective = EmotionObjective(FullModel(config.model), training, config, votes)
+        network = FullModel(config.model)
+        if config.start_from:
+            load_weights(config.start_from, network)
+        objective = EmotionObjective(network, training, config, votes)
         model = fit(objective, training, public, config, run)
         finish(config, "model", model, training, public, run)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edge_runtime.errors import DataError, UsageError
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train import loop
+from train.checkpoint import load_weights
 from train.config import ModelConfig, TrainConfig
 from train.loop import average, fit, macs, schedule
 from train.model import Backbone, BiLSTM, FullModel
@@ -207,6 +208,21 @@ def test_train_leaves_weights_curves_and_configuration(toy_teacher: Path) -> Non
     assert meta["parameters"] > 1000
     assert meta["macs"] > meta["parameters"]
     assert len(meta["public_test"]["confusion"]) == 7
+
+
+def test_a_warm_restart_begins_with_the_weights_of_another_run(small_csv: Path, tmp_path: Path) -> None:
+    """With a learning rate of next to nothing the first run's weights come out again; another shape is refused."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    loop.train(config(first, small_csv, 1))
+    loop.train(config(second, small_csv, 1, start_from=first, learning_rate=1e-12, seed=1))
+    before, after = FullModel(SHAPE), FullModel(SHAPE)
+    load_weights(first, before)
+    load_weights(second, after)
+    for name, value in before.named_parameters():
+        assert torch.equal(value, dict(after.named_parameters())[name]), name
+    narrow = dataclasses.replace(SHAPE, context_width=8)
+    with pytest.raises(DataError, match="expected weights of FullModel"):
+        loop.train(config(tmp_path / "third", small_csv, 1, start_from=first, model=narrow))
 
 
 @pytest.mark.parametrize(
