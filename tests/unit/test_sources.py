@@ -160,6 +160,9 @@ def test_address_of_nothing_is_refused(address: str) -> None:
         ("http://camera/v.mjpg?user=a&token=s3cret#x", "http://camera/v.mjpg?user=…&token=…#x"),
         ("https://camera:8080/a", "https://camera:8080/a"),
         ("ftp://user:s3cret@camera/a.mp4", "ftp://…@camera/a.mp4"),
+        ("rtsp://user:s3/cr?e#t@camera/1", "rtsp://…"),
+        ("http://camera/v?token=s3cret@x", "http://…"),
+        ("rtsp://user:s3@cret@camera/1", "rtsp://…"),
         ("out=1.mp4", "out=1.mp4"),
     ],
 )
