@@ -13,12 +13,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
 from edge_runtime.emotions import selftest
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.readers import OFFICIAL_COUNTS
+
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=200)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100_000, database=None)
+hypothesis.settings.load_profile("fast")
 
 IN_CI = os.environ.get("CI") == "true"
 

@@ -197,7 +197,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     ("video", 30, "out.mp4: expected 64 MiB free, got a disk that is nearly full"),
     ("jsonl", 100, "out.jsonl: expected room for another line, got No space left on device"),
 ])  # fmt: skip
-def test_a_disk_that_fills_up(  # noqa: PLR0913, PLR0917  (a fixture each)
+def test_a_disk_that_fills_up(
     small_disk: Path,
     tmp_path: Path,
     network_camera: StartCamera,
@@ -206,7 +206,7 @@ def test_a_disk_that_fills_up(  # noqa: PLR0913, PLR0917  (a fixture each)
     fill_mib: int,
     message: str,
 ) -> None:
-    """The run ends with one message and exit code 5; what was written before is kept, whole, in the place it was for."""
+    """The run ends with one message and exit code 5; what was written before is kept, whole, under its name."""
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "a.jpg"), noise)  # large frames, which leave OpenCV's buffers soon
     camera = network_camera([tmp_path / "a.jpg"], 30)
@@ -232,7 +232,7 @@ def test_a_disk_that_fills_up(  # noqa: PLR0913, PLR0917  (a fixture each)
 def test_a_reader_slower_than_the_camera(
     tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
 ) -> None:
-    """While nobody reads the pipe the loop goes on; what the reader missed is counted, and each line it gets is whole."""
+    """While nobody reads the pipe the loop goes on; what the reader missed is counted, and each line is whole."""
     camera = network_camera([jpeg(tmp_path / "a.jpg")], 60)
     loop = start(camera.address, "--sink", "jsonl:-", f"jsonl:{tmp_path / 'out.jsonl'}")
     loop.wait_for_frames(100)
@@ -264,7 +264,11 @@ int gettimeofday(struct timeval *restrict t, void *restrict zone) {
     struct timespec now; clock_gettime(CLOCK_REALTIME, &now);
     t->tv_sec = now.tv_sec; t->tv_usec = now.tv_nsec / 1000; return 0;
 }
-time_t time(time_t *out) { struct timespec t; clock_gettime(CLOCK_REALTIME, &t); if (out) *out = t.tv_sec; return t.tv_sec; }
+time_t time(time_t *out) {
+    struct timespec t; clock_gettime(CLOCK_REALTIME, &t);
+    if (out) *out = t.tv_sec;
+    return t.tv_sec;
+}
 """
 
 

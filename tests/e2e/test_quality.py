@@ -16,6 +16,7 @@ from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.faces.detectors import open_detector
 
 FPS = 30
+EXPRESSIONS = {"surprise": "0-f1-su-ph.jpg", "happy": "0-f15-hao-ph.jpg"}
 Picture = NDArray[np.uint8]
 
 
@@ -28,11 +29,17 @@ def recogniser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         yield loaded
 
 
+def portrait(group_picture: Path, name: str, side: int) -> Picture:
+    """Read a square picture of one face that lies beside the one of the group."""
+    picture: Picture = cv2.resize(cv2.imread(str(group_picture.with_name(name))), (side, side))
+    return picture
+
+
 def with_sensor_noise(picture: Picture, seed: int) -> Iterator[Picture]:
-    """Yield the picture again and again with new noise, of 4 grey values, and light that flickers by 2 %."""
+    """Yield the picture again and again with new noise, of 10 grey values, and light that flickers by 2 %."""
     random = np.random.default_rng(seed)
     height, width = picture.shape[:2]
-    fields = random.normal(0, 4, (4, 2 * height, 2 * width, 1)).astype(np.float32)
+    fields = random.normal(0, 10, (4, 2 * height, 2 * width, 1)).astype(np.float32)
     while True:
         y, x = random.integers(height), random.integers(width)
         noise = fields[random.integers(4), y : y + height, x : x + width]
@@ -46,10 +53,12 @@ def shown(recogniser: Recogniser, pictures: Iterator[Picture]) -> Iterator[Frame
 
 
 def test_a_still_face_keeps_its_label(
-    recogniser: Recogniser, group_picture: Path, monkeypatch: pytest.MonkeyPatch, record_property: object
+    recogniser: Recogniser, group_picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In half a minute of five still faces under sensor noise none changes its shown label more than once."""
-    picture = cv2.resize(cv2.imread(str(group_picture)), (640, 427), interpolation=cv2.INTER_AREA)
+    """In half a minute of four still faces under sensor noise no shown label changes more than once, as raw ones do."""
+    names = ("0-f1-su-ph.jpg", "0-f15-hao-ph.jpg", "15-f13-anc-ph.jpg", "45-m7-di-ph.jpg")
+    faces = [portrait(group_picture, name, 240) for name in names]
+    picture = np.vstack([np.hstack(faces[:2]), np.hstack(faces[2:])])
     raw: dict[int, list[int]] = {}
     update = recogniser._smoother.update
 
@@ -63,29 +72,26 @@ def test_a_still_face_keeps_its_label(
     for result in shown(recogniser, frames):
         for face in result.faces:
             labels.setdefault(face.track_id, []).append(EMOTIONS.index(face.emotion))
-    assert sorted(labels) == [1, 2, 3, 4, 5]
+    assert sorted(labels) == [1, 2, 3, 4]
     assert all(len(of_one) == 30 * FPS for of_one in labels.values())
     changes, changes_raw = (
         [int(np.count_nonzero(np.diff(of_one))) for _, of_one in sorted(each.items())] for each in (labels, raw)
     )
     print(f"label changes in half a minute, each face: shown {changes}, raw {changes_raw}")
     assert max(changes) <= 1
+    assert max(changes_raw) > 100
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.permutations(["0-f1-su-ph.jpg", "0-f15-hao-ph.jpg"]))
+@pytest.mark.parametrize(("first", "second"), [("surprise", "happy"), ("happy", "surprise")])
 def test_a_change_of_expression_is_shown_within_half_a_second(
     recogniser: Recogniser, group_picture: Path, first: str, second: str
 ) -> None:
-    """A surprised face that becomes a happy one from one frame to the next, and back: the label follows in 15 frames."""
-    expected = {"0-f1-su-ph.jpg": "surprise", "0-f15-hao-ph.jpg": "happy"}
-    before, after = (
-        with_sensor_noise(cv2.resize(cv2.imread(str(group_picture.with_name(name))), (480, 480)), 1)
-        for name in (first, second)
-    )
+    """A surprised face that is a happy one from one frame to the next, and back: the label follows in 15 frames."""
+    before, after = (with_sensor_noise(portrait(group_picture, EXPRESSIONS[name], 480), 1) for name in (first, second))
     pictures = itertools.chain(itertools.islice(before, FPS), itertools.islice(after, FPS))
     labels = [[face.emotion for face in result.faces] for result in shown(recogniser, pictures)]
-    assert labels[FPS - 1] == [expected[first]]
-    assert labels[FPS + FPS // 2 - 1 :] == [[expected[second]]] * (FPS // 2 + 1)
+    assert labels[FPS - 1] == [first]
+    assert labels[FPS + FPS // 2 - 1 :] == [[second]] * (FPS // 2 + 1)
 
 
 def test_a_face_that_enters_a_real_clip_is_shown_within_half_a_second(

@@ -81,6 +81,18 @@ def test_landmarks_that_are_no_numbers_are_no_face(value: float) -> None:
     assert len(recogniser(found).process(frame(GREY)).faces) == 2
 
 
+@pytest.mark.parametrize(
+    "box", [(5, 5, 5, 53), (53, 53, 5, 5), (5, 5, np.inf, 53), (-np.inf, 5, 53, 53), (np.nan,) * 4]
+)
+def test_boxes_without_a_size_are_no_face(box: tuple[float, ...]) -> None:
+    """A box of no area, one turned inside out, and one that is no number are dropped; the other faces are read."""
+    found = faces(3)
+    found.boxes_xyxy[1] = box
+    result = recogniser(found).process(frame(GREY))
+    assert len(result.faces) == 2
+    assert result.unshown_xyxy == ()
+
+
 @pytest.mark.parametrize("hw", [(0, 0), (0, 640), (480, 0), (1, 1), (2, 3), (11, 640), (480, 5)])
 def test_tiny_frames_hold_no_face(hw: tuple[int, int]) -> None:
     """A picture of nothing, or too small for any face, is an empty result."""

@@ -321,7 +321,7 @@ def test_pictures_of_any_size_are_annotated(size_wh: tuple[int, int]) -> None:
 
 
 def test_bars_show_the_probabilities() -> None:
-    """With bars, each emotion's column below the face is as high as it is probable; at the lower border it is inside."""
+    """Each emotion's column below the face is as high as it is probable; at the lower border it is inside."""
     for y2 in (80, 118):
         drawn = annotate(np.full((120, 160, 3), 40, np.uint8), (face((20, y2 - 50, 90, y2)),), Style(bars=True))
         columns = drawn[min(y2, 100) :, 24:90:10]
