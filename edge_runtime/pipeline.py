@@ -129,11 +129,12 @@ def run(options: RunOptions) -> None:
                 finally:
                     interrupts.hold()
         finally:  # after the files are whole: whatever is wrong with the terminal cannot harm them
-            print(stats.summary(), file=sys.stderr)
-            for sink in sinks:
-                if isinstance(sink, SinkThread) and sink.skipped:
-                    print(f"{sink.name} was too slow for {sink.skipped} of the frames", file=sys.stderr)
-            print(watch.health, file=sys.stderr)
+            if stats.frames:
+                print(stats.summary(), file=sys.stderr)
+                for sink in sinks:
+                    if isinstance(sink, SinkThread) and sink.skipped:
+                        print(f"{sink.name} was too slow for {sink.skipped} of the frames", file=sys.stderr)
+                print(watch.health, file=sys.stderr)
 
 
 def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: RunStats) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from edge_runtime.errors import SinkError
@@ -27,7 +28,7 @@ class SinkThread:
         self._sink, self.name, self._live = sink, name, live
         self._waiting: queue.Queue[FrameResult | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
-        self.skipped = 0
+        self.skipped = self._done = 0
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
         self._thread.start()
 
@@ -57,10 +58,14 @@ class SinkThread:
             with contextlib.suppress(queue.Full):
                 self._waiting.put(None, timeout=0.5)
                 break
-        self._thread.join(_PATIENCE_S)
+        done, last_s = -1, time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - last_s < _PATIENCE_S:
+            if self._done != done:  # slow is not hung
+                done, last_s = self._done, time.monotonic()
+            self._thread.join(0.1)
         if self._thread.is_alive():
             step = "look at the disk that it is on"
-            got = f"no end of it in {_PATIENCE_S:g} s"
+            got = f"none in {_PATIENCE_S:g} s"
             raise SinkError(self.name, expected="the last results to be written", got=got, next_step=step)
         if self._error is not None:
             self._save()
@@ -82,3 +87,4 @@ class SinkThread:
             except Exception as error:  # noqa: BLE001  (raised again by whoever writes or closes next)
                 self._error = error
                 return
+            self._done += 1

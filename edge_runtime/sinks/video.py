@@ -21,7 +21,8 @@ CODECS = {".webm": "VP80", ".mp4": "mp4v"}
 _LEAST_FREE = 64 << 20
 _LOOK_EVERY = 30
 
-_LONGEST_STILL_S = 5
+# Above it a sink that is too slow for its frames could not catch up by leaving some out
+_MOST_TIMES = 6
 
 
 class VideoSink:
@@ -42,8 +43,8 @@ class VideoSink:
     def write(self, result: FrameResult) -> None:
         """Draw and encode one frame, scaled to the first one's size: a video can hold no other.
 
-        It is written as often as its time asks, so that the video runs as fast as what it shows: the frames that a busy
-        loop could not take are stood in for by those that it took.
+        It is written as often as its time asks, at most six times, so that the video runs as fast as what it shows: the
+        frames that a busy loop could not take are stood in for by those that it took.
         """
         height, width = result.frame.image.shape[:2]
         if self._writer is None:
@@ -77,12 +78,11 @@ class VideoSink:
             raise SinkError(f"video {self._file.path}", expected=expected, got=got, next_step=step)
 
     def _times(self, captured_ns: int) -> int:
-        """How often a frame of that time is to be written; a camera's absence is cut down to five seconds."""
+        """How often a frame of that time is to be written; time in which there was none for long is cut out."""
         times = round((captured_ns - self._began_ns) * self._fps / 1e9) + 1 - self._written
-        most = max(1, round(_LONGEST_STILL_S * self._fps))
-        if times > most:
-            self._began_ns += round((times - most) * 1e9 / self._fps)
-        return min(max(times, 0), most)
+        if times > _MOST_TIMES:
+            self._began_ns += round((times - _MOST_TIMES) * 1e9 / self._fps)
+        return min(max(times, 0), _MOST_TIMES)
 
     def close(self) -> None:
         """Finish the container and put the file in its place; without a single frame there is no file.

@@ -30,7 +30,7 @@ def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Pati
     if kind in ("webcam", "picamera2"):
         expected, step = f"{kind}: and a number, as in {kind}:0", "correct --source"
         raise SourceError("camera address", expected=expected, got=repr(address), next_step=step)
-    if kind == "synthetic":
+    if kind == "synthetic" and rest:
         from edge_runtime.sources.synthetic import PanSource
 
         return PanSource(Path(rest))

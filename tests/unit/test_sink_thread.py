@@ -110,6 +110,21 @@ def test_an_error_at_the_last_frame_is_not_lost() -> None:
         thread.close()
 
 
+def test_a_slow_end_is_waited_for_and_a_hung_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While results are written, closing waits, however long it takes in all; when none is, it is an error."""
+    monkeypatch.setattr("edge_runtime.sinks.thread._PATIENCE_S", 0.5)
+    slow = Slow(pause_s=0.2)
+    thread = SinkThread(slow, "slow", live=False)
+    write_all(thread, 8)
+    thread.close()
+    assert len(slow.written) == 8
+    hung = Slow(pause_s=5)
+    thread = SinkThread(hung, "hung", live=True)
+    thread.write(result(0))
+    with pytest.raises(SinkError, match=r"hung: expected the last results to be written, got none in 0\.5 s"):
+        thread.close()
+
+
 def test_discarding_ends_at_once() -> None:
     """After another error nothing that waits is of interest."""
     slow = Slow(pause_s=0.01)

@@ -205,7 +205,7 @@ def test_video_can_be_read_again(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(("times_s", "frames"), [
     ([0, 0.1, 0.2, 0.3], 9),  # a camera of 25 a second from which the loop took 10: 0.3 s of video
     ([0, 0.01, 0.02, 0.03, 0.04], 2),  # one that is faster than it says
-    ([0, 3600, 3600.04], 127),  # an hour's absence is five seconds
+    ([0, 3600, 3600.04], 8),  # an hour's absence is cut out
     ([0, 0.04, 0.0, 0.08], 3),
 ])  # fmt: skip
 def test_a_video_runs_as_fast_as_time_did(tmp_path: Path, times_s: list[float], frames: int) -> None:
