@@ -93,6 +93,24 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
     assert [face["box_xyxy"][0] for face in line["faces"]] == sorted(face["box_xyxy"][0] for face in line["faces"])
 
 
+def test_fifty_faces_in_a_picture(group_picture: Path, tmp_path: Path) -> None:
+    """Ten times the five people, each 64 pixels wide: all are found, named and drawn."""
+    picture = cv2.imread(str(group_picture))
+    heads = []
+    for x1, y1, x2, y2 in KNOWN_XYXY.tolist():
+        x, y, half = (x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, y2 - y1) * 0.75
+        head = picture[max(0, int(y - half)) : int(y + half), int(x - half) : int(x + half)]
+        heads.append(cv2.resize(head, (64, 64), interpolation=cv2.INTER_AREA))
+    crowd = np.vstack([np.hstack([heads[(row + column) % 5] for column in range(10)]) for row in range(5)])
+    cv2.imwrite(str(tmp_path / "crowd.png"), crowd)
+    sinks = ("--sink", "jsonl:-", f"video:{tmp_path / 'crowd.mp4'}")
+    done = fer_edge("run", "--source", tmp_path / "crowd.png", "--detector", "mtcnn", *sinks)
+    assert done.returncode == 0, done.stderr
+    faces = json.loads(done.stdout)["faces"]
+    assert sorted(face["track"] for face in faces) == list(range(1, 51))
+    assert len({(face["box_xyxy"][0] // 64, face["box_xyxy"][1] // 64) for face in faces}) == 50
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -43,9 +43,9 @@ def run(environment: Path, *arguments: object, **variables: str) -> subprocess.C
 
 
 def test_the_pi_environment_is_small(environment: Callable[..., Path], group_picture: Path) -> None:
-    """All of it takes at most 350 MB of disk, and the loop over five faces 150 MB of memory with TFLite."""
+    """All of it, pip too, takes at most 350 MB of disk, and the loop over five faces 150 MB of memory with TFLite."""
     folder = environment("--constraint", "constraints.txt", ".[pi]")
-    size = sum(file.lstat().st_blocks * 512 for file in folder.rglob("*")) / 1e6
+    size = sum(file.lstat().st_blocks * 512 for file in folder.rglob("*")) / 2**20  # as du counts
     done = run(folder, "--source", f"synthetic:{group_picture}", "--sink", "jsonl:out.jsonl")
     assert done.returncode == 0, done.stderr
     print(f"{size:.0f} MB on disk\n{done.stderr}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import sys
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -200,9 +201,9 @@ class Camera:
 
     opened: ClassVar[list[Camera]] = []
 
-    def __init__(self, target: int | str, *_: Any) -> None:
+    def __init__(self, target: int | str, interface: int, *_: Any) -> None:
         """Open; there is one camera only."""
-        self.target, self.left, self.released = target, 3, False
+        self.target, self.interface, self.left, self.released = target, interface, 3, False
         self.asked: list[tuple[int, float]] = []
         self.opened.append(self)
 
@@ -244,6 +245,8 @@ def test_unplugged_camera_is_an_error_after_its_frames(monkeypatch: pytest.Monke
     camera = Camera.opened[0]
     assert camera.released
     assert camera.target == 2
+    if sys.platform == "linux":
+        assert camera.interface == cv2.CAP_V4L2
     assert camera.asked == [
         (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
         (cv2.CAP_PROP_FRAME_WIDTH, 1280),
