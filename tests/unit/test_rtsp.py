@@ -1,4 +1,4 @@
-"""Network cameras that speak RTSP, by a real loopback server: JPEG pictures in RTP packets over TCP (RFC 2326, 2435)."""
+"""Network cameras that speak RTSP, by a real loopback server: JPEG in RTP packets over TCP (RFC 2326 and 2435)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ cv2 = pytest.importorskip("cv2")
 
 SIZE_WH = (64, 48)
 PATIENCE = Patience(first_wait_s=0.05, longest_wait_s=0.2, give_up_after_s=30)
-SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:0\r\n"
+SDP = (
+    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=video 0 RTP/AVP 26\r\na=control:0\r\n"
+)
 
 
 def packet(value: int, number: int) -> bytes:
