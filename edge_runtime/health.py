@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 UNKNOWN = "unknown"
+EVERY_S = 30.0
 
 # Raspberry Pi's firmware: these bits are the state now, the same ones 16 higher say that it has been so since boot
 _BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -28,6 +33,36 @@ class Health:
         """Describe it in one line, for people."""
         degrees = UNKNOWN if self.temperature_c is None else f"{self.temperature_c:.0f} °C"
         return f"temperature {degrees} · throttling {self.throttling} (since boot: {self.since_boot})"
+
+
+class HealthWatch:
+    """Reads the board's state every half a minute, in a thread: asking the firmware may take longer than a frame."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        """Know nothing yet; ``root`` is where the file system begins."""
+        self._root, self.health = root, Health(temperature_c=None, throttling=UNKNOWN, since_boot=UNKNOWN)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, with the state as it is now."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self.health = read_health(self._root)
+
+    def _run(self) -> None:
+        self.health = read_health(self._root)
+        while not self._stop.wait(EVERY_S):
+            before, self.health = self.health, read_health(self._root)
+            if self.health.throttling != before.throttling:
+                print(f"board: {self.health}", file=sys.stderr, flush=True)
 
 
 def read_health(root: Path = Path("/")) -> Health:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_runtime.emotions.backends.base import installed_engines
+from edge_runtime.emotions.backends.base import Device, installed_engines
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import EngineChoice, ModelCard, Precision, read_card
 from edge_runtime.faces.detectors import DetectorName, open_detector
@@ -28,6 +28,7 @@ class CheckOptions:
     bundle: str = option("student", "name of a shipped bundle, or a bundle's folder")
     engine: EngineChoice = option("auto", "inference engine; auto takes the first one installed")
     precision: Precision = option("int8", "precision of the artefact")
+    device: Device = option("CPU", "what OpenVINO runs on")
     detector: DetectorName = option("auto", "face detector; auto takes YuNet where its file is, MTCNN elsewhere")
 
 
@@ -63,7 +64,9 @@ def table(card: ModelCard) -> str:
 
 def check(options: CheckOptions) -> None:
     """Open what a run would open, one after the other, and print what each is; the first that is wrong is the error."""
-    classifier = EmotionClassifier.load(options.bundle, engine=options.engine, precision=options.precision)
+    classifier = EmotionClassifier.load(
+        options.bundle, engine=options.engine, precision=options.precision, device=options.device
+    )
     print(f"bundle    {classifier}: sha256 and self-test are right")
     classifier.close()
     detector = open_detector(options.detector)

@@ -15,8 +15,9 @@ _MEMORY = 0.2
 class Pace:
     """Says when to detect and on what width, and learns from what that cost.
 
-    Without a budget it is every ``interval`` frames at 320 pixels. With one, the interval is the smallest at which a
-    frame's mean cost fits the budget, and only where 8 frames are not enough the picture shrinks.
+    Without a budget it is every ``interval`` frames at 320 pixels, and at once when the tracker is in doubt. With one,
+    the interval is the smallest at which a frame's mean cost fits the budget, which doubt may not exceed, and only
+    where 8 frames are not enough the picture shrinks.
     """
 
     interval: int = 3
@@ -29,7 +30,7 @@ class Pace:
     def due(self, *, doubt: bool) -> bool:
         """Tell, once a frame, whether to detect in it: its turn has come, or the tracker is in ``doubt``."""
         self._since += 1
-        if doubt or self._since >= self.interval:
+        if (doubt and self.budget_ms is None) or self._since >= self.interval:
             self._since = 0
             return True
         return False

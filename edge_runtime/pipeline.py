@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from tqdm import tqdm
 
@@ -21,7 +20,8 @@ from edge_runtime.emotions.backends.base import Device
 from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.faces.detectors import DetectorName
-from edge_runtime.health import read_health
+from edge_runtime.health import HealthWatch
+from edge_runtime.interrupts import Interrupts
 from edge_runtime.options import option
 from edge_runtime.recogniser import Recogniser
 from edge_runtime.sinks import open_sink
@@ -95,9 +95,10 @@ def run(options: RunOptions) -> None:
     Then files are finished. On an error of a file that is read, nothing half-written is left; what a live source gave
     before its error is kept, for it will not come again.
     """
-    stats = RunStats()
+    stats, watch = RunStats(), HealthWatch()
+    sinks: list[Sink] = []
     with (
-        _terminated_like_ctrl_c(),
+        Interrupts() as interrupts,
         open_source(options.source, options.camera, Patience(give_up_after_s=options.give_up_s)) as source,
         Recogniser.load(
             options.bundle,
@@ -112,20 +113,28 @@ def run(options: RunOptions) -> None:
             min_score=options.min_score,
             raw=options.raw,
         ) as recogniser,
-        contextlib.ExitStack() as closing,
     ):
         print(f"{recogniser.classifier}, faces by {recogniser.detector.name}", file=sys.stderr)
-        sinks = []
-        for address in options.sink:
-            if sink := open_sink(address, source.fps, blur=options.blur_faces):
-                sink = SinkThread(sink, live=source.live) if sink.threaded else sink
-                sinks.append(sink)
-                closing.push(_finish(sink, live=source.live))
         try:
-            loop(source, recogniser, sinks, stats)
-        finally:
-            print(stats.summary(), file=sys.stderr)
-            print(read_health(), file=sys.stderr)
+            with contextlib.ExitStack() as closing:
+                with interrupts.held():
+                    for address in options.sink:
+                        if sink := open_sink(address, source.fps, still=source.still, blur=options.blur_faces):
+                            sink = SinkThread(sink, address, live=source.live) if sink.threaded else sink
+                            sinks.append(sink)
+                            closing.push(_finish(sink, live=source.live))
+                try:
+                    with watch:
+                        loop(source, recogniser, sinks, stats)
+                finally:
+                    interrupts.hold()
+        finally:  # after the files are whole: whatever is wrong with the terminal cannot harm them
+            if stats.frames:
+                print(stats.summary(), file=sys.stderr)
+                for sink in sinks:
+                    if isinstance(sink, SinkThread) and sink.skipped:
+                        print(f"{sink.name} was too slow for {sink.skipped} of the frames", file=sys.stderr)
+                print(watch.health, file=sys.stderr)
 
 
 def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: RunStats) -> None:
@@ -141,20 +150,6 @@ def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: R
             output_ms = (time.perf_counter_ns() - started_ns) / 1e6
             age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6 if source.live else None
             stats.add(result, output_ms, age_ms)
-
-
-@contextlib.contextmanager
-def _terminated_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM, which service managers send, interrupt as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _finish(

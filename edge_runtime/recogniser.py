@@ -16,7 +16,7 @@ from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.smooth import Smoother
 from edge_runtime.errors import UsageError
-from edge_runtime.faces.align import align, alignable
+from edge_runtime.faces.align import MAX_SIDE_PX, align, alignable
 from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import Tracker
@@ -146,13 +146,20 @@ class Recogniser:
         }
         self._pace.learn(detect_ms if detect else None, (classified - started) / 1e6 - detect_ms)
         self.detector.detect_width = self._pace.width
-        return FrameResult(frame=frame, faces=results, stage_ms=stage_ms, detection=report)
+        unshown = ~np.isin(tracker.ids, ids)
+        return FrameResult(
+            frame=frame,
+            faces=results,
+            stage_ms=stage_ms,
+            detection=report,
+            unshown_xyxy=tuple(map(tuple, tracker.faces.boxes_xyxy[unshown].tolist())),
+        )
 
     def _find(self, frame: Frame) -> Detections:
         found = self.detector.detect(frame.image, frame.reduced)
+        found = found.select((np.abs(found.boxes_xyxy) <= MAX_SIDE_PX).all(axis=1) & alignable(found.landmarks))
         sides = (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).min(axis=1)
-        wanted = alignable(found.landmarks) & (sides >= self._min_face) & (found.scores >= self._min_score)
-        return found.select(wanted)
+        return found.select((sides >= max(self._min_face, 1)) & (found.scores >= self._min_score))
 
     def _name(
         self, faces: Detections, ids: NDArray[np.int64], probabilities: NDArray[np.float32], now_ns: int

@@ -106,9 +106,13 @@ class DetectionReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameResult:
-    """All faces of one frame, from left to right, what each stage took in milliseconds, and how detection was done."""
+    """All faces of one frame, from left to right, what each stage took in milliseconds, and how detection was done.
+
+    ``unshown_xyxy``: boxes of what may be faces, too: found once so far, or not found lately.
+    """
 
     frame: Frame
     faces: tuple[Face, ...]
     stage_ms: dict[str, float]
     detection: DetectionReport
+    unshown_xyxy: tuple[tuple[float, float, float, float], ...] = ()

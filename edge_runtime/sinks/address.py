@@ -8,11 +8,12 @@ from edge_runtime.errors import UsageError
 from edge_runtime.sinks.base import Sink
 
 
-def open_sink(address: str, fps: float, *, blur: bool = False) -> Sink | None:
+def open_sink(address: str, fps: float, *, still: bool = False, blur: bool = False) -> Sink | None:
     """Open what ``address`` names; raise ``UsageError`` when it names nothing.
 
     ``window`` · ``video:FILE.webm`` or ``.mp4`` · ``jsonl:FILE``, or ``jsonl:-`` for standard output · ``none``.
-    ``fps``: frames a second of the source, written into a video. ``blur``: faces in pictures are made unknowable.
+    ``fps``: frames a second of the source, written into a video. ``still``: its frames are pictures to be looked at one
+    by one. ``blur``: faces in pictures are made unknowable.
     """
     kind, _, path = address.partition(":")
     if address == "none":
@@ -23,7 +24,7 @@ def open_sink(address: str, fps: float, *, blur: bool = False) -> Sink | None:
         if address == "window":
             from edge_runtime.sinks.window import WindowSink
 
-            return WindowSink(Style(bars=True, blur=blur))
+            return WindowSink(Style(bars=True, blur=blur), still=still)
         from edge_runtime.sinks.video import VideoSink
 
         return VideoSink(Path(path), fps, Style(blur=blur))

@@ -12,6 +12,7 @@ from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.results import Face
 
 Image = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
 
 # B, G, R; told apart by people who do not see red and green as different (after Okabe & Ito 2008)
 COLOURS_BGR = {
@@ -24,6 +25,8 @@ COLOURS_BGR = {
     "neutral": (220, 220, 220),
 }
 _FONT = cv2.FONT_HERSHEY_DUPLEX
+_BARS = 0.4
+"""Height of the bars' ground, as a share of the face's."""
 _MOSAIC = 6
 """Cells across a hidden face: nobody is known again from 36 grey values."""
 
@@ -39,15 +42,18 @@ class Style:
 PLAIN = Style()
 
 
-def annotate(image: Image, faces: tuple[Face, ...], style: Style = PLAIN) -> Image:
-    """Return a copy of ``image`` uint8 (h, w, 3) BGR with each face's box, id, emotion and confidence."""
+def annotate(image: Image, faces: tuple[Face, ...], style: Style = PLAIN, unshown_xyxy: tuple[Box, ...] = ()) -> Image:
+    """Return a copy of ``image`` uint8 (h, w, 3) BGR with each face's box, id, emotion and confidence.
+
+    With ``style.blur`` what may be a face in ``unshown_xyxy`` is hidden as well.
+    """
     canvas = image.copy()
     width = image.shape[1]
     if style.blur:
-        for face in faces:
-            _hide(canvas, face)
+        for box in (*(face.box_xyxy for face in faces), *unshown_xyxy):
+            _hide(canvas, box)
     for face in faces:
-        x1, y1, x2, y2 = _corners(face)
+        x1, y1, x2, y2 = _corners(face.box_xyxy)
         cv2.rectangle(canvas, (x1, y1), (x2, y2), COLOURS_BGR[face.emotion], max(1, round(width / 400)), cv2.LINE_AA)
         if style.bars:
             _bars(canvas, face)
@@ -56,16 +62,20 @@ def annotate(image: Image, faces: tuple[Face, ...], style: Style = PLAIN) -> Ima
 
 
 def caption(canvas: Image, text: str) -> None:
-    """Write a line into the lower left corner of ``canvas``."""
-    scale = _scale(canvas)
-    (width, height), below = cv2.getTextSize(text, _FONT, scale, 1)
+    """Write a line into the lower left corner of ``canvas``, and after it the emotions, each in its colour."""
+    scale, left = _scale(canvas), 3
+    (_, height), below = cv2.getTextSize("Aq", _FONT, scale, 1)  # a height for all words, whatever their letters
     base = canvas.shape[0] - below - 2
-    cv2.rectangle(canvas, (0, base - height - below), (width + 6, canvas.shape[0]), (0, 0, 0), cv2.FILLED)
-    cv2.putText(canvas, text, (3, base), _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    for word, colour in ((text, (255, 255, 255)), *COLOURS_BGR.items()):
+        (width, _), _ = cv2.getTextSize(word, _FONT, scale, 1)
+        end = left + width + 2 * height
+        cv2.rectangle(canvas, (left - 3, base - height - below), (end, canvas.shape[0]), (0, 0, 0), cv2.FILLED)
+        cv2.putText(canvas, word, (left, base), _FONT, scale, colour, 1, cv2.LINE_AA)
+        left = end
 
 
 def _label(canvas: Image, face: Face) -> None:
-    x1, y1, *_ = _corners(face)
+    x1, y1, *_ = _corners(face.box_xyxy)
     scale = _scale(canvas)
     text = f"{face.track_id} {face.emotion} {face.confidence:.0%}"
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, 1)
@@ -78,18 +88,22 @@ def _label(canvas: Image, face: Face) -> None:
 
 
 def _bars(canvas: Image, face: Face) -> None:
-    """Draw the probabilities as seven bars along the right side of the face, the most probable reach half across."""
-    _, y1, x2, y2 = _corners(face)
-    step = (y2 - y1) / len(EMOTIONS)
-    reach = (y2 - y1) / 2
-    for row, (emotion, share) in enumerate(zip(EMOTIONS, face.probabilities.tolist(), strict=True)):
-        top, bottom = round(y1 + row * step) + 1, round(y1 + (row + 1) * step) - 1
-        if bottom > top:
-            cv2.rectangle(canvas, (round(x2 - share * reach), top), (x2, bottom), COLOURS_BGR[emotion], cv2.FILLED)
+    """Draw the probabilities as seven columns on a dark ground, below the face: above and beside it may be others."""
+    x1, y1, x2, y2 = _corners(face.box_xyxy)
+    reach = round((y2 - y1) * _BARS)
+    bottom = min(y2 + reach, canvas.shape[0])  # inside the box, where the picture ends
+    ground = canvas[max(bottom - reach, 0) : max(bottom, 0), max(x1, 0) : max(x2, 0)]
+    ground //= 3
+    step = (x2 - x1) / len(EMOTIONS)
+    for column, (emotion, share) in enumerate(zip(EMOTIONS, face.probabilities.tolist(), strict=True)):
+        left, right = round(x1 + column * step) + 1, round(x1 + (column + 1) * step) - 1
+        height = round(share * reach)
+        if right >= left and height > 0:
+            cv2.rectangle(canvas, (left, bottom - height), (right, bottom - 1), COLOURS_BGR[emotion], cv2.FILLED)
 
 
-def _hide(canvas: Image, face: Face) -> None:
-    x1, y1, x2, y2 = _corners(face)
+def _hide(canvas: Image, box: Box) -> None:
+    x1, y1, x2, y2 = _corners(box)
     # a fifth more on each side: the box ends at the forehead and the ears
     grow_x, grow_y = round((x2 - x1) / 5), round((y2 - y1) / 5)
     height, width = canvas.shape[:2]
@@ -102,8 +116,8 @@ def _hide(canvas: Image, face: Face) -> None:
     region[:] = cv2.resize(small, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST)
 
 
-def _corners(face: Face) -> tuple[int, int, int, int]:
-    x1, y1, x2, y2 = (round(side) for side in face.box_xyxy)
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    x1, y1, x2, y2 = (round(side) for side in box)
     return x1, y1, x2, y2
 
 

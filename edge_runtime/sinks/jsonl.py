@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,22 +29,25 @@ class JsonlSink:
         self._file = PartialFile(path) if path else None
         self._stream = self._file.partial.open("w", encoding="utf-8") if self._file else sys.stdout
         self._first_ns: int | None = None
+        self._whole = 0  # bytes of the lines that were written to their end
 
     def write(self, result: FrameResult) -> None:
-        """Write one line."""
+        """Write one line; whoever follows the file or reads the pipe has it at once."""
         if self._first_ns is None:
             self._first_ns = result.frame.captured_ns
         elapsed_ms = (result.frame.captured_ns - self._first_ns) / 1e6
         with self._named_errors():
-            self._stream.write(json.dumps(line(result, elapsed_ms), separators=(",", ":")) + "\n")
-            if not self._file:
-                self._stream.flush()  # whoever reads a pipe waits for this frame
+            text = json.dumps(line(result, elapsed_ms), separators=(",", ":")) + "\n"  # ASCII: a byte a character
+            self._stream.write(text)
+            self._stream.flush()
+        self._whole += len(text)
 
     def close(self) -> None:
-        """Finish, and put the file in its place."""
+        """Put the file in its place, with its whole lines; half a one, after an error of ``write``, is cut off."""
         if self._file:
-            with self._named_errors():
+            with contextlib.suppress(OSError):  # that half does not fit now either
                 self._stream.close()
+            os.truncate(self._file.partial, self._whole)
             self._file.keep()
 
     def discard(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from edge_runtime.errors import SinkError
@@ -22,12 +23,12 @@ class SinkThread:
 
     threaded = False
 
-    def __init__(self, sink: Sink, *, live: bool) -> None:
-        """Start the thread."""
-        self._sink, self._live = sink, live
+    def __init__(self, sink: Sink, name: str, *, live: bool) -> None:
+        """Start the thread; ``name`` is what messages call the sink."""
+        self._sink, self.name, self._live = sink, name, live
         self._waiting: queue.Queue[FrameResult | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
-        self.skipped = 0
+        self.skipped = self._done = 0
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
         self._thread.start()
 
@@ -57,15 +58,27 @@ class SinkThread:
             with contextlib.suppress(queue.Full):
                 self._waiting.put(None, timeout=0.5)
                 break
-        self._thread.join(_PATIENCE_S)
+        done, last_s = -1, time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - last_s < _PATIENCE_S:
+            if self._done != done:  # slow is not hung
+                done, last_s = self._done, time.monotonic()
+            self._thread.join(0.1)
         if self._thread.is_alive():
             step = "look at the disk that it is on"
-            got = f"no end of it in {_PATIENCE_S:g} s"
-            raise SinkError("sink", expected="the last results to be written", got=got, next_step=step)
+            got = f"none in {_PATIENCE_S:g} s"
+            raise SinkError(self.name, expected="the last results to be written", got=got, next_step=step)
         if self._error is not None:
-            self._sink.discard()
+            self._save()
             raise self._error
         finish()
+
+    def _save(self) -> None:
+        """After an error keep what a live source gave before it, if that can be; a file may be read once more."""
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            if self._live:
+                return self._sink.close()
+        self._sink.discard()
+        return None
 
     def _run(self) -> None:
         while (result := self._waiting.get()) is not None:
@@ -74,3 +87,4 @@ class SinkThread:
             except Exception as error:  # noqa: BLE001  (raised again by whoever writes or closes next)
                 self._error = error
                 return
+            self._done += 1

@@ -16,6 +16,8 @@ from edge_runtime.sinks.draw import Style, annotate, caption
 TITLE = "fer-edge"
 _ESCAPE = 27
 _MEMORY = 0.1
+_ROOM_WH = (960, 720)
+"""Pixels of the desktop that the window takes up at first, so that labels of a small picture can be read."""
 
 
 class WindowClosed(KeyboardInterrupt):
@@ -23,34 +25,56 @@ class WindowClosed(KeyboardInterrupt):
 
 
 class WindowSink:
-    """Shows each frame as it comes. Belongs to the main thread."""
+    """Shows each frame as it comes, a file's not before their time. Belongs to the main thread."""
 
     threaded = False
 
-    def __init__(self, style: Style) -> None:
-        """Open the window; raise ``NotInstalledError`` or ``UsageError`` where there can be none."""
+    def __init__(self, style: Style, *, still: bool = False) -> None:
+        """Open the window; raise ``NotInstalledError`` or ``UsageError`` where there can be none.
+
+        ``still``: each picture stays until a key is pressed.
+        """
         if "GUI" in (information := cv2.getBuildInformation()) and "GUI:                           NONE" in information:
             step = "pip uninstall opencv-python-headless, then pip install opencv-python"
             raise NotInstalledError("window", expected="an OpenCV with windows", got="the headless one", next_step=step)
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             step = "start it on the desktop, or take --sink video:FILE.mp4"
             raise UsageError("window", expected="a display", got="no DISPLAY", next_step=step)
-        self._style, self._last_s, self._fps = style, 0.0, 0.0
+        self._style, self._still, self._sized = style, still, False
+        self._last_s = self._period_s = 0.0
         with quiet():
-            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def write(self, result: FrameResult) -> None:
         """Show one frame; raise ``WindowClosed`` when the window was closed."""
-        now_s = time.monotonic()
-        rate = 1 / max(now_s - self._last_s, 1e-3)
-        self._fps = self._fps + _MEMORY * (rate - self._fps) if self._last_s else 0.0
-        self._last_s = now_s
-        canvas = annotate(result.frame.image, result.faces, self._style)
-        caption(canvas, f"{self._fps:.0f} fps, {sum(result.stage_ms.values()):.1f} ms a frame")
+        canvas = annotate(result.frame.image, result.faces, self._style, result.unshown_xyxy)
+        work = f"{sum(result.stage_ms.values()):.1f} ms a frame"
+        caption(canvas, work if self._still else f"{self._fps():.0f} fps, {work}")
+        if not self._sized:
+            height, width = canvas.shape[:2]
+            share = min(_ROOM_WH[0] / width, _ROOM_WH[1] / height)
+            cv2.resizeWindow(TITLE, max(1, round(width * share)), max(1, round(height * share)))
+            self._sized = True
         cv2.imshow(TITLE, canvas)
-        key = cv2.pollKey()
-        if key in (_ESCAPE, ord("q")) or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+        early_ms = (result.frame.captured_ns - time.monotonic_ns()) // 1_000_000
+        key = cv2.waitKey(early_ms) if early_ms > 0 else cv2.pollKey()
+        while self._still and key < 0 and self._open():
+            key = cv2.waitKey(50)
+        if key in (_ESCAPE, ord("q")) or not self._open():
             raise WindowClosed
+
+    def _fps(self) -> float:
+        """Frames a second, averaged over about ten; 0 at the first."""
+        now_s = time.monotonic()
+        before_s, self._last_s = self._last_s, now_s
+        if not before_s:
+            return 0.0
+        self._period_s += (_MEMORY if self._period_s else 1.0) * (now_s - before_s - self._period_s)
+        return 1 / max(self._period_s, 1e-3)
+
+    @staticmethod
+    def _open() -> bool:
+        return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
 
     def close(self) -> None:
         """Close the window."""

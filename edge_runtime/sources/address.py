@@ -30,7 +30,7 @@ def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Pati
     if kind in ("webcam", "picamera2"):
         expected, step = f"{kind}: and a number, as in {kind}:0", "correct --source"
         raise SourceError("camera address", expected=expected, got=repr(address), next_step=step)
-    if kind == "synthetic":
+    if kind == "synthetic" and rest:
         from edge_runtime.sources.synthetic import PanSource
 
         return PanSource(Path(rest))
@@ -53,9 +53,16 @@ def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Pati
 
 
 def redacted(address: str) -> str:
-    """Return ``address`` without the credentials in it: those before an @, and the values of a query."""
-    without_user = re.sub(r"//[^/]*@", "//…@", address)
-    return re.sub(r"=[^&#]*", "=…", without_user) if "://" in address else without_user
+    """Return ``address`` without the credentials in it: those before an @, and the values of a query.
+
+    An @ elsewhere may be that of a password with a / or ? in it: of such an address only the protocol is shown.
+    """
+    if "://" not in address:
+        return address
+    whole = re.fullmatch(r"(\w+://)([^/?#@]*@)?([^@]*)", address, re.DOTALL)
+    if not whole:
+        return address.partition("://")[0] + "://…"
+    return whole[1] + ("…@" if whole[2] else "") + re.sub(r"=[^&#]*", "=…", whole[3])
 
 
 def _opener(address: str, camera: CameraOptions) -> Callable[[], Camera] | None:

@@ -61,10 +61,11 @@ class PictureSource:
         self._first = read_picture(self.paths[0])
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the pictures; raise ``SourceError`` at one that cannot be read."""
+        """Yield the pictures, a second apart; raise ``SourceError`` at one that cannot be read."""
+        started_ns = time.monotonic_ns()
         for index, path in enumerate(self.paths):
             image = read_picture(path) if index else self._first
-            yield Frame(image=image, index=index, captured_ns=time.monotonic_ns())
+            yield Frame(image=image, index=index, captured_ns=started_ns + round(index * 1e9 / self.fps))
 
     def __enter__(self) -> Self:
         """Return the source."""

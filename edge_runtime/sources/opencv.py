@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ DEFAULT_FPS = 30.0
 """Assumed where a camera or container does not say."""
 
 _STREAM_TIMEOUT_MS = 5_000
+_CAMERAS = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY  # FFmpeg would take /dev/video0 for a film
 
 
 class OpenCvCamera:
@@ -42,7 +44,7 @@ class OpenCvCamera:
         if stream and not str(target).isprintable():  # OpenCV dies of half a character
             raise SourceError(ascii(name), expected="an address", got="characters that none has", next_step=step)
         with quiet():
-            self._capture = _open_stream(str(target)) if stream else cv2.VideoCapture(target)
+            self._capture = _open_stream(str(target)) if stream else cv2.VideoCapture(target, _CAMERAS)
             if not self._capture.isOpened():
                 raise SourceError(name, expected="a camera that opens", got="none, or one in use", next_step=step)
             if not stream:

@@ -62,9 +62,9 @@ class PiCamera:
     def close(self) -> None:
         """Stop and let go of the camera."""
         if self._camera is not None:
-            with contextlib.suppress(RuntimeError):
-                self._camera.stop()
-                self._camera.close()
+            for end in (self._camera.stop, self._camera.close):
+                with contextlib.suppress(RuntimeError):  # one that cannot be stopped must be let go of all the same
+                    end()
 
 
 def _reduced_wh(width: int, height: int) -> tuple[int, int]:

@@ -23,7 +23,6 @@ landmarks = hnp.arrays(np.float32, st.tuples(st.integers(0, 4), st.just(5), st.j
 pictures = hnp.arrays(np.uint8, st.tuples(st.integers(0, 40), st.integers(0, 40)), elements=st.integers(0, 255))
 
 
-@settings(deadline=None, max_examples=200)
 @given(picture=pictures, points=landmarks, margin=st.floats(0, 1) | st.floats())
 def test_only_this_projects_errors_come_out(
     picture: NDArray[np.uint8], points: NDArray[np.float32], margin: float
@@ -37,7 +36,6 @@ def test_only_this_projects_errors_come_out(
     assert crops.dtype == np.uint8
 
 
-@settings(deadline=None, max_examples=200)
 @given(points=landmarks, margin=st.floats(0, 1))
 def test_what_alignable_lets_through_is_aligned(points: NDArray[np.float32], margin: float) -> None:
     """After dropping what alignable() refuses, align() never raises, and stays within the picture's grey values."""
@@ -45,7 +43,7 @@ def test_what_alignable_lets_through_is_aligned(points: NDArray[np.float32], mar
     assert (align(picture, points[alignable(points)], margin) == 77).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     scale=st.floats(0.7, 6), angle=st.floats(-math.pi, math.pi), x=st.floats(-40, 40), y=st.floats(-40, 40),
     margin=st.floats(0, 0.5),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime.emotions.contract import CARD_NAME, ModelCard, read_card, write_card
@@ -58,14 +58,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(content=st.binary(max_size=200) | VALUES.map(lambda value: json.dumps(value).encode()))
-@settings(deadline=None, max_examples=200)
 def test_any_bytes_are_read_or_refused(folder: Path, content: bytes) -> None:
     """Any bytes, and any JSON, end in a card or a BundleError."""
     check(folder, content)
 
 
 @given(data=st.data(), value=VALUES)
-@settings(deadline=None, max_examples=400)
 def test_any_value_at_any_place_is_read_or_refused(
     folder: Path, valid_card: str, data: st.DataObject, value: Any
 ) -> None:
@@ -76,7 +74,6 @@ def test_any_value_at_any_place_is_read_or_refused(
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=200)
 def test_any_damage_to_the_text_is_read_or_refused(folder: Path, valid_card: str, data: st.DataObject) -> None:
     """A valid card with bytes overwritten and its end cut off ends in a card or a BundleError."""
     content = bytearray(valid_card.encode())

@@ -45,7 +45,6 @@ def video(folder: Path) -> bytes:
 
 
 @given(prefix=PREFIXES, text=ANY_TEXT)
-@settings(deadline=None, max_examples=300)
 def test_any_address_opens_or_is_refused(prefix: str, text: str) -> None:
     """Any text as an address gives a source or one of the project's errors, nothing else."""
     address = prefix + text
@@ -62,7 +61,6 @@ def test_any_address_opens_or_is_refused(prefix: str, text: str) -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=150)
 def test_any_bytes_as_a_picture_are_read_or_refused(folder: Path, picture: bytes, data: st.DataObject) -> None:
     """Any bytes called a picture, and any damage to one, give a frame of three colours or a SourceError."""
     content = bytearray(picture if data.draw(st.booleans()) else data.draw(st.binary(min_size=1, max_size=200)))
@@ -80,7 +78,7 @@ def test_any_bytes_as_a_picture_are_read_or_refused(folder: Path, picture: bytes
 
 
 @given(cut=st.integers(0, 10**6))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_video_cut_anywhere_never_ends_silently(folder: Path, video: bytes, cut: int) -> None:
     """Wherever a video is cut, its frames come in order, and a loss of more than two of the 30 ends in an error."""
     path = folder / "cut.avi"

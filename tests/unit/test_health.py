@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_runtime.health import UNKNOWN, Health, read_health
+from edge_runtime import health
+from edge_runtime.health import UNKNOWN, Health, HealthWatch, read_health
 
 
 def write(path: Path, text: str) -> None:
@@ -69,3 +71,23 @@ def test_nothing_is_left_out_of_the_line(tmp_path: Path, monkeypatch: pytest.Mon
     """A machine that says nothing is described as unknown in each respect."""
     said(monkeypatch, None)
     assert str(read_health(tmp_path)) == "temperature unknown · throttling unknown (since boot: unknown)"
+
+
+def test_a_change_is_said_while_the_loop_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A line when throttling begins, none while it stays, and the last state is there at the end."""
+    states = iter(["throttled=0x0", "throttled=0x0", *["throttled=0x4"] * 100])
+    seen = threading.Semaphore(0)
+
+    def run(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        seen.release()
+        return subprocess.CompletedProcess([], 0, stdout=next(states))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(health, "EVERY_S", 0.01)
+    with HealthWatch(tmp_path) as watch:
+        for _ in range(6):
+            assert seen.acquire(timeout=10)
+    assert capsys.readouterr().err == "board: temperature unknown · throttling throttled (since boot: none)\n"
+    assert watch.health.throttling == "throttled"

@@ -34,7 +34,13 @@ def test_check_says_what_is_in_order(group_picture: Path, capsys: pytest.Capture
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["--bundle", "nowhere"], 3), (["--source", "nowhere.mp4"], 5), (["--precision", "fp16", "--bundle", "."], 3)],
+    [
+        (["--bundle", "nowhere"], 3),
+        (["--source", "nowhere.mp4"], 5),
+        (["--source", "synthetic:"], 5),
+        (["--precision", "fp16", "--bundle", "."], 3),
+        (["--engine", "onnx", "--device", "GPU"], 2),
+    ],
 )
 def test_check_ends_with_the_code_of_what_is_wrong(words: list[str], code: int) -> None:
     """As a run would end."""

@@ -145,6 +145,17 @@ def test_a_camera_that_falls_silent_is_opened_again(monkeypatch: pytest.MonkeyPa
     assert all(camera.closed for camera in Picamera2.made[:2])
 
 
+def test_a_camera_that_cannot_be_stopped_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing could open it again before the process ends."""
+
+    def stop(_: Picamera2) -> None:
+        raise RuntimeError("Camera in a wrong state")
+
+    monkeypatch.setattr(Picamera2, "stop", stop)
+    PiCamera(0, CameraOptions()).close()
+    assert Picamera2.made[0].closed
+
+
 def test_without_the_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere than on a Raspberry Pi the message says what brings it there."""
     monkeypatch.setitem(sys.modules, "picamera2", None)

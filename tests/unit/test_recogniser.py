@@ -81,6 +81,18 @@ def test_landmarks_that_are_no_numbers_are_no_face(value: float) -> None:
     assert len(recogniser(found).process(frame(GREY)).faces) == 2
 
 
+@pytest.mark.parametrize(
+    "box", [(5, 5, 5, 53), (53, 53, 5, 5), (5, 5, np.inf, 53), (-np.inf, 5, 53, 53), (np.nan,) * 4]
+)
+def test_boxes_without_a_size_are_no_face(box: tuple[float, ...]) -> None:
+    """A box of no area, one turned inside out, and one that is no number are dropped; the other faces are read."""
+    found = faces(3)
+    found.boxes_xyxy[1] = box
+    result = recogniser(found).process(frame(GREY))
+    assert len(result.faces) == 2
+    assert result.unshown_xyxy == ()
+
+
 @pytest.mark.parametrize("hw", [(0, 0), (0, 640), (480, 0), (1, 1), (2, 3), (11, 640), (480, 5)])
 def test_tiny_frames_hold_no_face(hw: tuple[int, int]) -> None:
     """A picture of nothing, or too small for any face, is an empty result."""
@@ -125,6 +137,20 @@ def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     """Each refused value names its flag."""
     with pytest.raises(UsageError, match="--" + next(iter(wrong)).replace("_", "-")):
         recogniser(faces(1), **wrong)
+
+
+def test_what_is_not_shown_yet_is_told_of() -> None:
+    """A face that has entered is shown at its second detection; before, its box is there for whoever hides faces."""
+    detector = Scripted(faces(1))
+    running = recogniser(faces(1), detect_every=1)
+    running.detector.detector = detector
+    assert running.process(frame(GREY, 0)).unshown_xyxy == ()
+    detector.found = faces(2)
+    entered = running.process(frame(GREY, 1))
+    assert [face.track_id for face in entered.faces] == [1]
+    ((left, *_),) = entered.unshown_xyxy
+    assert left == 2 * faces(2).boxes_xyxy[1, 0]  # it was found at half the size
+    assert running.process(frame(GREY, 2)).unshown_xyxy == ()
 
 
 def test_reset_makes_the_next_frame_the_first() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import threading
 import time
 from pathlib import Path
@@ -23,7 +25,7 @@ from edge_runtime.sinks.video import VideoSink  # noqa: E402
 
 def result(index: int) -> FrameResult:
     """Return an empty result."""
-    frame = Frame(image=np.zeros((48, 64, 3), np.uint8), index=index, captured_ns=index)
+    frame = Frame(image=np.zeros((48, 64, 3), np.uint8), index=index, captured_ns=index * 1_000_000_000 // 30)
     return FrameResult(frame=frame, faces=(), stage_ms={}, detection=DetectionReport(ran=True, every=1, width=320))
 
 
@@ -64,7 +66,7 @@ def write_all(sink: Sink, n: int, pause_s: float = 0.0) -> None:
 def test_a_file_waits_for_a_slow_sink_and_loses_nothing() -> None:
     """Every result arrives, in order, before close returns; the thread is gone then."""
     slow = Slow(pause_s=0.005)
-    thread = SinkThread(slow, live=False)
+    thread = SinkThread(slow, "slow", live=False)
     for index in range(50):
         thread.write(result(index))
     thread.close()
@@ -76,7 +78,7 @@ def test_a_file_waits_for_a_slow_sink_and_loses_nothing() -> None:
 def test_a_camera_does_not_wait_and_the_loss_is_counted() -> None:
     """Writing never blocks; what was skipped and what was written add up."""
     slow = Slow(pause_s=0.02)
-    thread = SinkThread(slow, live=True)
+    thread = SinkThread(slow, "slow", live=True)
     started = time.monotonic()
     for index in range(100):
         thread.write(result(index))
@@ -87,31 +89,46 @@ def test_a_camera_does_not_wait_and_the_loss_is_counted() -> None:
     assert WAITING <= len(slow.written) < 50
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_an_error_comes_back_to_whoever_writes(*, live: bool) -> None:
-    """The next write raises it, closing raises it too, and the sink leaves nothing behind."""
+@pytest.mark.parametrize(("live", "end"), [(True, "closed"), (False, "discarded")])
+def test_an_error_comes_back_to_whoever_writes(*, live: bool, end: str) -> None:
+    """The next write raises it, closing raises it too; what a camera gave before it is kept, a file's part is not."""
     failing = Slow(fails_at=3)
-    thread = SinkThread(failing, live=live)
+    thread = SinkThread(failing, "failing", live=live)
     with pytest.raises(SinkError, match="disk: expected room"):
         write_all(thread, 1_000, pause_s=0.001)
     with pytest.raises(SinkError):
         thread.close()
     assert failing.written == [0, 1, 2]
-    assert failing.end == "discarded"
+    assert failing.end == end
 
 
 def test_an_error_at_the_last_frame_is_not_lost() -> None:
     """Nothing is written after it, so closing is where it is raised."""
-    thread = SinkThread(Slow(fails_at=0), live=False)
+    thread = SinkThread(Slow(fails_at=0), "failing", live=False)
     thread.write(result(0))
     with pytest.raises(SinkError):
+        thread.close()
+
+
+def test_a_slow_end_is_waited_for_and_a_hung_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While results are written, closing waits, however long it takes in all; when none is, it is an error."""
+    monkeypatch.setattr("edge_runtime.sinks.thread._PATIENCE_S", 0.5)
+    slow = Slow(pause_s=0.2)
+    thread = SinkThread(slow, "slow", live=False)
+    write_all(thread, 8)
+    thread.close()
+    assert len(slow.written) == 8
+    hung = Slow(pause_s=5)
+    thread = SinkThread(hung, "hung", live=True)
+    thread.write(result(0))
+    with pytest.raises(SinkError, match=r"hung: expected the last results to be written, got none in 0\.5 s"):
         thread.close()
 
 
 def test_discarding_ends_at_once() -> None:
     """After another error nothing that waits is of interest."""
     slow = Slow(pause_s=0.01)
-    thread = SinkThread(slow, live=False)
+    thread = SinkThread(slow, "slow", live=False)
     thread.write(result(0))
     thread.discard()
     assert slow.end == "discarded"
@@ -125,6 +142,39 @@ def test_a_full_disk_under_json_lines_is_one_clear_error(tmp_path: Path) -> None
     with pytest.raises(SinkError, match=r"a\.jsonl: expected room for another line, got No space left"):
         write_all(sink, 1_000)
     sink.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [0, 100, 250, 1_000])
+def test_a_full_disk_keeps_the_whole_lines(tmp_path: Path, room: int) -> None:
+    """Wherever the disk ends, the file holds the lines that were written to their end and no half one."""
+    sink = JsonlSink(tmp_path / "a.jsonl")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(SinkError, match=r"a\.jsonl: expected room for another line"):
+            write_all(sink, 1_000)
+        sink.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    content = (tmp_path / "a.jsonl").read_text()
+    lines = [json.loads(line)["frame"] for line in content.splitlines()]
+    assert lines == list(range(len(lines)))
+    assert content.endswith("\n") or not content
+    assert room - 150 < len(content) <= room
+
+
+def test_a_video_that_a_limit_cut_off_is_told(tmp_path: Path) -> None:
+    """Of a quota neither the disk nor OpenCV says anything: the file is looked at when it is finished."""
+    sink = VideoSink(tmp_path / "a.mp4", 30.0, Style())
+    write_all(sink, 30)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(SinkError, match=r"a\.mp4: expected a whole file of 30 frames, got one that was cut off"):
+            sink.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -80,6 +80,17 @@ def test_without_a_budget_detection_comes_every_so_many_frames_and_when_in_doubt
     assert [pace.due(doubt=False) for _ in range(3)] == [False, False, True]
 
 
+def test_doubt_does_not_exceed_a_budget() -> None:
+    """Where the tracker doubts in every frame, detection still comes as often as the budget allows and no oftener."""
+    pace, ran = Pace(interval=3, budget_ms=7.0), 0
+    for _ in range(100):
+        detect = pace.due(doubt=True)
+        pace.learn(20.0 if detect else None, 2.0)
+        ran += detect
+    assert pace.interval == 4
+    assert ran <= 27
+
+
 @pytest.mark.parametrize(
     ("budget_ms", "interval", "width"),
     [(30, 1, 320), (12, 2, 320), (8, 4, 320), (4.5, 8, 320), (3.2, 6, 192), (1, MAX_INTERVAL, 160)],

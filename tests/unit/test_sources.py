@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -160,6 +161,9 @@ def test_address_of_nothing_is_refused(address: str) -> None:
         ("http://camera/v.mjpg?user=a&token=s3cret#x", "http://camera/v.mjpg?user=…&token=…#x"),
         ("https://camera:8080/a", "https://camera:8080/a"),
         ("ftp://user:s3cret@camera/a.mp4", "ftp://…@camera/a.mp4"),
+        ("rtsp://user:s3/cr?e#t@camera/1", "rtsp://…"),
+        ("http://camera/v?token=s3cret@x", "http://…"),
+        ("rtsp://user:s3@cret@camera/1", "rtsp://…"),
         ("out=1.mp4", "out=1.mp4"),
     ],
 )
@@ -197,9 +201,9 @@ class Camera:
 
     opened: ClassVar[list[Camera]] = []
 
-    def __init__(self, target: int | str, *_: Any) -> None:
+    def __init__(self, target: int | str, interface: int, *_: Any) -> None:
         """Open; there is one camera only."""
-        self.target, self.left, self.released = target, 3, False
+        self.target, self.interface, self.left, self.released = target, interface, 3, False
         self.asked: list[tuple[int, float]] = []
         self.opened.append(self)
 
@@ -241,6 +245,8 @@ def test_unplugged_camera_is_an_error_after_its_frames(monkeypatch: pytest.Monke
     camera = Camera.opened[0]
     assert camera.released
     assert camera.target == 2
+    if sys.platform == "linux":
+        assert camera.interface == cv2.CAP_V4L2
     assert camera.asked == [
         (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
         (cv2.CAP_PROP_FRAME_WIDTH, 1280),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -40,12 +42,13 @@ def test_summary_adds_up_faces_emotions_and_times() -> None:
     stats.add(result(1.0, happy=1, sad=2), output_ms=0.5)
     stats.add(result(2.0, ran=False, happy=1), output_ms=0.5)
     stats.add(result(6.0, dropped=4, angry=1), output_ms=0.5, age_ms=40)
-    first, second, one, two, head, *rows = stats.summary().splitlines()
+    first, second, one, two, head, *rows, last = stats.summary().splitlines()
     assert first == "3 frames, 4 faces found, at most 2 in one frame"
     assert second == "2 detections, 4 frames dropped"
     assert one == "  face 1: happy in 2 of its 3 frames"
     assert two == "  face 2: sad in 1 of its 1 frames"
     assert head.split() == ["ms/frame", "mean", "p50", "p90", "p99", "max"]
+    assert re.fullmatch(r"first result \d+\.\d\d s after the start, at most \d+ MB of memory", last)
     figures = {name: [float(value) for value in values] for name, *values in map(str.split, rows)}
     assert list(figures) == ["detect", "align", "output", "total", "age"]
     assert figures["detect"] == pytest.approx([3.0, 2.0, 6.0, 6.0, 6.0], rel=0.012)

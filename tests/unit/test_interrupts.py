@@ -1,0 +1,53 @@
+"""What an interrupt does: at once, or after what may not be left by half."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from edge_runtime.interrupts import Interrupts
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+def send(number: signal.Signals) -> None:
+    """Send a signal to this process; its handler runs before the next line."""
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_interrupts_at_once(number: signal.Signals) -> None:
+    """Each of the three raises, and afterwards the signal means what it meant before."""
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        send(number)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_is_held_is_done_first(number: signal.Signals) -> None:
+    """A signal within the block, and a second one, raise at its end, once."""
+    done = []
+    with Interrupts() as interrupts:
+        try:
+            with interrupts.held():
+                send(number)
+                send(number)
+                done.append("held")
+            done.append("not interrupted")
+        except KeyboardInterrupt:
+            done.append("after")
+        interrupts.hold()
+        send(number)
+        done.append("finished")
+    assert done == ["held", "after", "finished"]
+
+
+def test_what_is_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that nohup started does not end with its terminal."""
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("a signal was taken over"))
+    with Interrupts():
+        pass
