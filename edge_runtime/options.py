@@ -77,15 +77,20 @@ def to_options(options_class: type[T], parsed: argparse.Namespace) -> T:
     return options_class(**values, **{name: to_options(hints[name], parsed) for name in _groups(options_class)})
 
 
-def to_plain(options: Any) -> Any:  # noqa: ANN401  (any dataclass, or what one holds)
-    """Turn options into what JSON can hold: paths become text, tuples lists."""
+def to_plain(options: Any, *, names_only: bool = False) -> Any:  # noqa: ANN401  (any dataclass, or what one holds)
+    """Turn options into what JSON can hold: paths become text, tuples lists.
+
+    ``names_only``: of a path only its last part, for what is published and shall say nothing of a machine.
+    """
     if dataclasses.is_dataclass(options):
-        return {field.name: to_plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
+        options = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     if isinstance(options, tuple | list):
-        return [to_plain(item) for item in options]
+        return [to_plain(item, names_only=names_only) for item in options]
     if isinstance(options, dict):
-        return {name: to_plain(value) for name, value in options.items()}
-    return str(options) if isinstance(options, Path) else options
+        return {name: to_plain(value, names_only=names_only) for name, value in options.items()}
+    if isinstance(options, Path):
+        return options.name if names_only else str(options)
+    return options
 
 
 def from_plain(options_class: type[T], plain: dict[str, Any]) -> T:

@@ -181,7 +181,7 @@ def finish(config: FitConfig, shape: str, model: nn.Module, training: FaceSet, p
         return
     metrics = assess(model, public)
     meta: dict[str, Any] = {
-        "config": to_plain(config),
+        "config": to_plain(config, names_only=True),
         "shape": shape,
         "parameters": sum(p.numel() for p in model.parameters()),
         "macs": macs(model),

@@ -205,6 +205,7 @@ def test_train_leaves_weights_curves_and_configuration(toy_teacher: Path) -> Non
     }  # fmt: skip
     meta = json.loads((toy_teacher / "weights.json").read_text())
     assert meta["config"]["model"]["widths"] == [8, 8, 16]
+    assert meta["config"]["out"] == toy_teacher.name  # what is published says nothing of a machine
     assert meta["parameters"] > 1000
     assert meta["macs"] > meta["parameters"]
     assert len(meta["public_test"]["confusion"]) == 7
