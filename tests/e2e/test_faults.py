@@ -7,9 +7,7 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,73 +17,8 @@ import cv2
 import numpy as np
 import pytest
 
-PATIENCE_S = 120.0
-
 StartCamera = Callable[[list[Path], float], Any]
-
-
-class Loop:
-    """``fer-edge run`` with a file of JSON lines, which can be followed while it grows."""
-
-    def __init__(self, folder: Path, source: str, *arguments: str, **environment: str) -> None:
-        """Start it."""
-        self.folder, self.out, self.messages = folder, folder / "out.jsonl", folder / "messages"
-        self.printed = b""
-        command = [sys.executable, "-m", "edge_runtime", "run", "--source", source, "--detector", "mtcnn"]
-        sinks = [] if "--sink" in arguments else ["--sink", f"jsonl:{self.out}"]
-        with self.messages.open("w") as messages:
-            self.process = subprocess.Popen(
-                [*command, *sinks, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=messages,
-                env={**os.environ, **environment},
-                pipesize=4096,
-            )
-
-    def frames(self) -> list[dict[str, Any]]:
-        """Return the lines so far."""
-        files = [self.out, *self.folder.glob("out.*.partial.jsonl")]
-        text = next((file.read_text() for file in files if file.exists()), "")
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-    def wait_for_frames(self, n: int) -> None:
-        """Wait for ``n`` more lines."""
-        wanted = len(self.frames()) + n
-        self.wait(lambda: len(self.frames()) >= wanted)
-
-    def wait(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, while the process is alive."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not holds():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.05)
-
-    def end(self, number: signal.Signals | None = signal.SIGTERM) -> int:
-        """Send a signal; return the exit code."""
-        if number:
-            self.process.send_signal(number)
-        self.printed, _ = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode
-
-    def said(self) -> str:
-        """Return what it said so far."""
-        return self.messages.read_text()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Loop]]:
-    """Return what starts a loop; one that a failed test left is killed."""
-    loops: list[Loop] = []
-
-    def run(source: str, *arguments: str, **environment: str) -> Loop:
-        loops.append(Loop(tmp_path, source, *arguments, **environment))
-        return loops[-1]
-
-    yield run
-    for loop in loops:
-        loop.process.kill()
-        loop.process.wait()
+StartLoop = Callable[..., Any]
 
 
 def jpeg(path: Path, size_wh: tuple[int, int] = (64, 48), value: int = 90) -> Path:
@@ -94,22 +27,11 @@ def jpeg(path: Path, size_wh: tuple[int, int] = (64, 48), value: int = 90) -> Pa
     return path
 
 
-def assert_whole(loop: Loop, least: int) -> None:
-    """Assert that the lines are all there, in order, under the file's name, and that no secret or traceback is told."""
-    frames = [line["frame"] for line in loop.frames()]
-    assert len(frames) >= least
-    assert frames == sorted(set(frames))
-    assert loop.out.exists()
-    assert not list(loop.folder.glob("*.partial.*"))
-    assert "Traceback" not in loop.said()
-    assert "s3cret" not in loop.said()
-
-
 def test_a_camera_that_is_killed_twenty_times(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
+    even_picture: Path, network_camera: StartCamera, start: StartLoop
 ) -> None:
     """The process of the camera is killed and started again: frames go on, in one file, each loss is told once."""
-    camera = network_camera([jpeg(tmp_path / "a.jpg")], 30)
+    camera = network_camera([even_picture], 30)
     loop = start(camera.address)
     for _ in range(20):
         loop.wait_for_frames(3)
@@ -117,16 +39,16 @@ def test_a_camera_that_is_killed_twenty_times(
         camera.start()
     loop.wait_for_frames(3)
     assert loop.end() == 130
-    assert_whole(loop, 63)
+    loop.assert_whole(63)
     assert loop.said().count("has gone; waiting for it") == 20
     assert loop.said().count("is open again") == 20
 
 
 def test_a_camera_that_stands_still_and_goes_on(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
+    even_picture: Path, network_camera: StartCamera, start: StartLoop
 ) -> None:
     """A camera whose process is stopped keeps its connection and sends nothing: it is given up, and opened again."""
-    camera = network_camera([jpeg(tmp_path / "a.jpg")], 30)
+    camera = network_camera([even_picture], 30)
     loop = start(camera.address)
     loop.wait_for_frames(3)
     camera.process.send_signal(signal.SIGSTOP)
@@ -134,11 +56,11 @@ def test_a_camera_that_stands_still_and_goes_on(
     camera.process.send_signal(signal.SIGCONT)
     loop.wait_for_frames(3)
     assert loop.end() == 130
-    assert_whole(loop, 6)
+    loop.assert_whole(6)
 
 
 def test_a_stream_of_garbage_ends_with_one_message(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
+    tmp_path: Path, network_camera: StartCamera, start: StartLoop
 ) -> None:
     """A server that sends anything but pictures is told, with exit code 5, and leaves nothing behind."""
     (tmp_path / "garbage").write_bytes(np.random.default_rng(0).bytes(5_000))
@@ -149,9 +71,7 @@ def test_a_stream_of_garbage_ends_with_one_message(
     assert not loop.frames()
 
 
-def test_broken_tiny_and_changing_pictures(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
-) -> None:
+def test_broken_tiny_and_changing_pictures(tmp_path: Path, network_camera: StartCamera, start: StartLoop) -> None:
     """Cut pictures, ones of 0×0 and 1×1 pixels and three sizes in one stream: the good ones go into whole files."""
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3)).astype(np.uint8)
     good = bytes(cv2.imencode(".jpg", noise)[1].tobytes())
@@ -171,7 +91,7 @@ def test_broken_tiny_and_changing_pictures(
     loop = start(network_camera(pictures, 30).address, *sinks)
     loop.wait_for_frames(40)
     assert loop.end() == 130
-    assert_whole(loop, 40)
+    loop.assert_whole(40)
     capture = cv2.VideoCapture(str(video))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) >= 40
     assert capture.read()[1].shape == (240, 320, 3)
@@ -201,7 +121,7 @@ def test_a_disk_that_fills_up(
     small_disk: Path,
     tmp_path: Path,
     network_camera: StartCamera,
-    start: Callable[..., Loop],
+    start: StartLoop,
     sink: str,
     fill_mib: int,
     message: str,
@@ -230,14 +150,14 @@ def test_a_disk_that_fills_up(
 
 
 def test_a_reader_slower_than_the_camera(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
+    tmp_path: Path, even_picture: Path, network_camera: StartCamera, start: StartLoop
 ) -> None:
     """While nobody reads the pipe the loop goes on; what the reader missed is counted, and each line is whole."""
-    camera = network_camera([jpeg(tmp_path / "a.jpg")], 60)
+    camera = network_camera([even_picture], 60)
     loop = start(camera.address, "--sink", "jsonl:-", f"jsonl:{tmp_path / 'out.jsonl'}")
     loop.wait_for_frames(100)
     assert loop.end() == 130
-    assert_whole(loop, 100)
+    loop.assert_whole(100)
     (missed,) = re.findall(r"^jsonl:- was too slow for (\d+) of the frames$", loop.said(), re.MULTILINE)
     read = [json.loads(line)["frame"] for line in loop.printed.splitlines()]
     assert read == sorted(set(read))
@@ -272,14 +192,16 @@ time_t time(time_t *out) {
 """
 
 
-def test_a_wall_clock_that_steps(tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]) -> None:
+def test_a_wall_clock_that_steps(
+    tmp_path: Path, even_picture: Path, network_camera: StartCamera, start: StartLoop
+) -> None:
     """With the process's wall clock stepping an hour on and back four times a second, its times go on as time does."""
     if not (compiler := shutil.which("cc")):
         pytest.skip("a clock that steps needs a C compiler")
     (tmp_path / "clock.c").write_text(CLOCK)
     library = tmp_path / "clock.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "clock.c", "-ldl"], check=True)
-    camera = network_camera([jpeg(tmp_path / "a.jpg")], 30)
+    camera = network_camera([even_picture], 30)
     started_s = time.monotonic()
     loop = start(camera.address, LD_PRELOAD=str(library))
     loop.wait_for_frames(60)
@@ -287,60 +209,8 @@ def test_a_wall_clock_that_steps(tmp_path: Path, network_camera: StartCamera, st
     camera.start()
     loop.wait_for_frames(10)
     assert loop.end() == 130
-    assert_whole(loop, 70)
+    loop.assert_whole(70)
     times_ms = np.array([line["t_ms"] for line in loop.frames()])
     assert (np.diff(times_ms) > 0).all()
     assert times_ms[-1] / 1e3 < time.monotonic() - started_s
-    assert all(0 <= ms < PATIENCE_S * 1e3 for line in loop.frames() for ms in line["stage_ms"].values())
-
-
-@pytest.mark.parametrize("wait_s", [0.0, 0.1, 0.3, 0.6, 1.0])
-def test_sigterm_while_starting(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop], wait_s: float
-) -> None:
-    """However early it comes, the process ends, silently, and leaves no half file."""
-    loop = start(network_camera([jpeg(tmp_path / "a.jpg")], 30).address)
-    time.sleep(wait_s)
-    assert loop.end() in (130, -signal.SIGTERM)
-    assert "Traceback" not in loop.said()
-    assert not list(tmp_path.glob("*.partial.*"))
-
-
-def test_sigterm_while_connecting(tmp_path: Path, start: Callable[..., Loop]) -> None:
-    """A camera that takes the connection and never answers holds nobody up for longer than the time-out."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        loop = start(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        connection, _ = silent.accept()
-        with connection:
-            assert loop.end() == 130
-    assert "Traceback" not in loop.said()
-    assert not list(tmp_path.glob("*.jsonl"))
-
-
-def test_sigterm_while_waiting_for_a_camera(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
-) -> None:
-    """What came before the camera went is in a whole file."""
-    camera = network_camera([jpeg(tmp_path / "a.jpg")], 30)
-    loop = start(camera.address)
-    loop.wait_for_frames(5)
-    camera.kill()
-    loop.wait(lambda: "waiting for it" in loop.said())
-    assert loop.end() == 130
-    assert_whole(loop, 5)
-
-
-def test_sigterm_again_and_again_while_finishing(
-    tmp_path: Path, network_camera: StartCamera, start: Callable[..., Loop]
-) -> None:
-    """Impatience harms no file: every sink is finished, whatever signals come meanwhile."""
-    video = tmp_path / "out.webm"
-    sinks = ("--sink", f"video:{video}", f"jsonl:{tmp_path / 'out.jsonl'}")
-    loop = start(network_camera([jpeg(tmp_path / "a.jpg", (320, 240))], 30).address, *sinks)
-    loop.wait_for_frames(30)
-    while loop.process.poll() is None:
-        loop.process.send_signal(signal.SIGTERM)
-        time.sleep(0.002)
-    assert loop.end(None) in (130, -signal.SIGTERM)  # the last one may find nothing left to interrupt
-    assert_whole(loop, 30)
-    assert cv2.VideoCapture(str(video)).read()[0]
+    assert all(0 <= ms < 120e3 for line in loop.frames() for ms in line["stage_ms"].values())

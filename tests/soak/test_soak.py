@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,8 @@ def test_memory_files_and_threads_stay(
     print(f"MB after warm-up {megabytes[0]:.1f}, least {min(megabytes):.1f}, most {max(megabytes):.1f}")
     print(f"files {sorted(set(files))}, threads {sorted(set(threads))}, {len(states)} looks")
     assert process.returncode == 130
+    (frames,) = re.findall(r"^(\d+) frames,", said, re.MULTILINE)
+    assert int(frames) > 0.8 * 30 * (60 * MINUTES + WARM_UP_S - 10), "the machine was too busy for a soak"
     assert lines.exists()
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) > 0
     assert max(megabytes) - megabytes[0] <= 5
