@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from distill.config import DistillConfig
 from distill.loss import distillation_loss
@@ -15,6 +16,7 @@ from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import FaceSet
+from train.augment import mixture
 from train.checkpoint import load_shape
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
@@ -44,7 +46,10 @@ class DistillObjective(Objective):
         """Loss parts of the faces ``index``."""
         options, model = self.options, self.model
         with torch.autocast(options.device, enabled=False):
-            faces = self.see(index)
+            view = self.see(index)
+            own = mixture(options.mixup_share, 0, view.shape[-1], self.generator)
+            partner = torch.randperm(len(index), generator=self.generator, device=options.device)
+            faces = own * view + (1 - own) * view[partner]
         parts = {}
         if isinstance(model, FullModel):
             embedded, error = restore_and_embed(model, faces, options.corrupt_share, self.generator)
@@ -53,7 +58,9 @@ class DistillObjective(Objective):
                 parts["restore"] = options.restore_weight * error
         else:
             logits = model((faces - MEAN) / STD).float()
-        targets, labels = self.targets[self.number, index], self.labels[index]
+        # a row holds what the teachers and what the label say of a face, and is blended as the faces are
+        said = torch.stack([self.targets[self.number, index].float(), F.one_hot(self.labels[index], 7).float()])
+        targets, labels = torch.lerp(said[:, partner], said, own.mean())
         taught = distillation_loss(
             logits, targets, labels, temperature=options.temperature, label_weight=options.label_weight
         )

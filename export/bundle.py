@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from distill.networks import load_network
-from distill.student import Student
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.contract import (
@@ -46,13 +45,18 @@ from edge_runtime.scoring.metrics import score, softmax
 from export import parity, to_onnx, to_openvino, to_tflite
 from export.calibrate import calibration_faces
 from export.config import ExportConfig
+from train.checkpoint import load_meta
 from train.evaluate import predict
 
 READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
 SELF_TEST_FACES = 4
 _TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
 
-ENGINES: dict[str, tuple[Engine, ...]] = {"student": ("onnx", "openvino", "tflite"), "full": ("onnx", "openvino")}
+ENGINES: dict[str, tuple[Engine, ...]] = {
+    "student": ("onnx", "openvino", "tflite"),
+    "student-nano": ("onnx", "openvino", "tflite"),
+    "full": ("onnx", "openvino"),
+}
 """What each network is converted to; TFLite is for boards, and the full model is for a workstation."""
 
 Files = dict[str, bytes]
@@ -75,7 +79,7 @@ def export(config: ExportConfig) -> None:
         command="fer-edge " + " ".join(sys.argv[1:]),
         licence="Apache-2.0",
     )
-    name = "student" if isinstance(model, Student) else "full"
+    name = load_meta(config.weights)["config"].get("network", "full")  # fer-edge train has no such option
     card = write_bundle(name, model.eval(), calibration, public, config.out, config.seed, provenance)
     if card.provenance.omitted:
         got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
