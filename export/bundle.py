@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,14 +80,21 @@ def export(config: ExportConfig) -> None:
         command="fer-edge " + " ".join(sys.argv[1:]),
         licence="Apache-2.0",
     )
-    name = load_meta(config.weights)["config"].get("network", "full")  # fer-edge train has no such option
-    card = write_bundle(name, model.eval(), calibration, public, config.out, config.seed, provenance)
+    card = write_bundle(
+        network_name(config.weights), model.eval(), calibration, public, config.out, config.seed, provenance
+    )
     if card.provenance.omitted:
         got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
         step = "the bundle holds the others; retrain, or export with other tool versions"
         raise RegressionError(
             "artefacts were left out of the bundle", expected="agreement with torch", got=got, next_step=step
         )
+
+
+def network_name(weights: Path) -> str:
+    """Return a key of ``ENGINES``: what the weights in a finished run's folder are of."""
+    trained_with: dict[str, Any] = load_meta(weights)["config"]
+    return str(trained_with.get("network", "full"))  # fer-edge train has no such option
 
 
 def write_bundle(
