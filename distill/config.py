@@ -55,6 +55,9 @@ class DistillConfig(FitConfig):
         "what is taught: a student, the smaller one of fixed shape, or a full model shaped as the first teacher"
         " (born-again, Furlanello et al. 2018)",
     )
+    quantise_from: Path | None = option(
+        None, "folder of a finished student, which is taken and taught on while its int8 arithmetic is simulated"
+    )
     epochs: int = option(96, "passes over the Training split")
     batch: int = option(128, "faces per step, over all processes")
     learning_rate: float = option(2e-3, "peak learning rate")
@@ -85,6 +88,10 @@ class DistillConfig(FitConfig):
             free = self.student in {StudentConfig(), NANO}
             require("network", self.network, holds=free, expected="student, where another shape is asked for")
             object.__setattr__(self, "student", NANO)
+        quantised = self.quantise_from is not None and self.network == "full"
+        require(
+            "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"
+        )
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(

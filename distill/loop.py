@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.config import DistillConfig
+from distill.config import DistillConfig, StudentConfig
+from distill.fakequant import learnt_weights, simulate_int8
 from distill.loss import distillation_loss
 from distill.networks import load_network
 from distill.student import Student
@@ -17,7 +18,7 @@ from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import mixture
-from train.checkpoint import load_shape
+from train.checkpoint import load_meta, load_shape, load_weights
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
@@ -69,6 +70,10 @@ class DistillObjective(Objective):
 
 def distill(config: DistillConfig) -> None:
     """Run ``fer-edge distill``; a full model taught anew gets the first teacher's shape."""
+    if config.quantise_from:
+        shape = from_plain(StudentConfig, load_shape(config.quantise_from, "student"))
+        name = load_meta(config.quantise_from)["config"]["network"]
+        config = dataclasses.replace(config, network=name, student=shape)
     with team(config) as run:
         config = dataclasses.replace(config, model=from_plain(ModelConfig, load_shape(config.teachers[0], "model")))
         teachers = [load_network(folder, "model").to(config.device) for folder in config.teachers]
@@ -76,5 +81,11 @@ def distill(config: DistillConfig) -> None:
         with run.one_by_one():
             targets = teacher_targets(teachers, training, config)
         network = FullModel(config.model) if config.network == "full" else Student(config.student)
+        if config.quantise_from:
+            load_weights(config.quantise_from, network)
+            simulate_int8(network)
         model = fit(DistillObjective(network, training, targets, config), training, public, config, run)
+        if config.quantise_from:
+            learnt, model = learnt_weights(model), Student(config.student)
+            model.load_state_dict(learnt)
         finish(config, "model" if config.network == "full" else "student", model, training, public, run)
