@@ -7,19 +7,37 @@ from pathlib import Path
 from typing import Literal
 
 from edge_runtime.errors import UsageError
-from edge_runtime.options import option
+from edge_runtime.options import group, option
 from train.config import FitConfig, ModelConfig, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentConfig:
-    """Shape of the student.
+    """Shape of the student; the defaults are the shipped one's."""
 
-    ``widths`` and ``blocks``: channels and residual blocks of each stage, whose maps are 24², 12², 6² and 3² positions.
-    """
+    dense_stages: int = option(
+        2, "student: stages made of residual blocks of dense 3×3 convolutions; later ones are of separable blocks"
+    )
+    expansion: int = option(3, "student: inner channels of a separable block, as a multiple of those it reads")
+    widths: tuple[int, ...] = option((16, 40, 96, 128), "student: channels of each stage (maps of 24², 12², 6² and 3²)")
+    blocks: tuple[int, ...] = option((1, 2, 4, 2), "student: blocks of each stage")
+    context: Literal["bilstm", "none"] = option("none", "student: what reads the positions as a sequence")
+    context_width: int = option(64, "student: features of a position after a BiLSTM, half of them of each direction")
 
-    widths: tuple[int, ...] = (24, 48, 96, 128)
-    blocks: tuple[int, ...] = (2, 2, 1, 1)
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built."""
+        stages = len(self.widths)
+        require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
+        require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
+        smallest = min(*self.widths, *self.blocks, self.expansion)
+        require("widths", smallest, holds=smallest >= 1, expected="every width and number of blocks at least 1")
+        require("dense_stages", self.dense_stages, holds=self.dense_stages >= 1, expected="at least 1")
+        even = self.context_width > 0 and self.context_width % 2 == 0
+        require("context_width", self.context_width, holds=even, expected="a multiple of 2, more than 0")
+
+
+NANO = StudentConfig(dense_stages=1, expansion=2, widths=(16, 32, 48, 64), blocks=(1, 2, 3, 1))
+"""At most 60,000 parameters, for boards without dot-product instructions or with little memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +50,30 @@ class DistillConfig(FitConfig):
     out: Path = option(
         Path("out/distill"), "folder for checkpoint, log and weights; a run whose checkpoint lies there goes on"
     )
-    network: Literal["student", "full"] = option(
+    network: Literal["student", "student-nano", "full"] = option(
         "student",
-        "what is taught: the student, or a full model shaped as the first teacher (born-again, Furlanello et al. 2018)",
+        "what is taught: a student, the smaller one of fixed shape, or a full model shaped as the first teacher"
+        " (born-again, Furlanello et al. 2018)",
     )
-    epochs: int = option(45, "passes over the Training split")
+    quantise_from: Path | None = option(
+        None, "folder of a finished student, which is taken and taught on while its int8 arithmetic is simulated"
+    )
+    epochs: int = option(96, "passes over the Training split")
+    batch: int = option(128, "faces per step, over all processes")
     learning_rate: float = option(2e-3, "peak learning rate")
     views: int = option(
-        8, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
+        16, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
     )
     temperature: float = option(
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"
     )
     label_weight: float = option(0.2, "share of the loss that comes from the labels; the rest comes from the teachers")
+    mixup_share: float = option(
+        0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
+    )
     corrupt_share: float = option(0.25, "full model: share of the faces corrupted for the autoencoder to clean")
     restore_weight: float = option(2.0, "full model: weight of the autoencoder's squared error")
-    student: StudentConfig = field(default_factory=StudentConfig)
+    student: StudentConfig = group(StudentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
@@ -55,9 +81,17 @@ class DistillConfig(FitConfig):
         # zero-argument super() does not find the class: slots=True makes a new one
         super(DistillConfig, self).__post_init__()
         self._at_least("views", 1)
-        self._shares("label_weight", "corrupt_share")
+        self._shares("label_weight", "mixup_share", "corrupt_share")
         self._at_least("restore_weight", 0)
         require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
+        if self.network == "student-nano":
+            free = self.student in {StudentConfig(), NANO}
+            require("network", self.network, holds=free, expected="student, where another shape is asked for")
+            object.__setattr__(self, "student", NANO)
+        quantised = self.quantise_from is not None and self.network == "full"
+        require(
+            "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"
+        )
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(

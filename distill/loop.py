@@ -6,8 +6,10 @@ import dataclasses
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from distill.config import DistillConfig
+from distill.config import DistillConfig, StudentConfig
+from distill.fakequant import learnt_weights, simulate_int8
 from distill.loss import distillation_loss
 from distill.networks import load_network
 from distill.student import Student
@@ -15,7 +17,8 @@ from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import FaceSet
-from train.checkpoint import load_shape
+from train.augment import mixture
+from train.checkpoint import load_meta, load_shape, load_weights
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
@@ -44,7 +47,10 @@ class DistillObjective(Objective):
         """Loss parts of the faces ``index``."""
         options, model = self.options, self.model
         with torch.autocast(options.device, enabled=False):
-            faces = self.see(index)
+            view = self.see(index)
+            own = mixture(options.mixup_share, 0, view.shape[-1], self.generator)
+            partner = torch.randperm(len(index), generator=self.generator, device=options.device)
+            faces = own * view + (1 - own) * view[partner]
         parts = {}
         if isinstance(model, FullModel):
             embedded, error = restore_and_embed(model, faces, options.corrupt_share, self.generator)
@@ -53,7 +59,9 @@ class DistillObjective(Objective):
                 parts["restore"] = options.restore_weight * error
         else:
             logits = model((faces - MEAN) / STD).float()
-        targets, labels = self.targets[self.number, index], self.labels[index]
+        # a row holds what the teachers and what the label say of a face, and is blended as the faces are
+        said = torch.stack([self.targets[self.number, index].float(), F.one_hot(self.labels[index], 7).float()])
+        targets, labels = torch.lerp(said[:, partner], said, own.mean())
         taught = distillation_loss(
             logits, targets, labels, temperature=options.temperature, label_weight=options.label_weight
         )
@@ -62,6 +70,10 @@ class DistillObjective(Objective):
 
 def distill(config: DistillConfig) -> None:
     """Run ``fer-edge distill``; a full model taught anew gets the first teacher's shape."""
+    if config.quantise_from:
+        shape = from_plain(StudentConfig, load_shape(config.quantise_from, "student"))
+        name = load_meta(config.quantise_from)["config"]["network"]
+        config = dataclasses.replace(config, network=name, student=shape)
     with team(config) as run:
         config = dataclasses.replace(config, model=from_plain(ModelConfig, load_shape(config.teachers[0], "model")))
         teachers = [load_network(folder, "model").to(config.device) for folder in config.teachers]
@@ -69,5 +81,11 @@ def distill(config: DistillConfig) -> None:
         with run.one_by_one():
             targets = teacher_targets(teachers, training, config)
         network = FullModel(config.model) if config.network == "full" else Student(config.student)
+        if config.quantise_from:
+            load_weights(config.quantise_from, network)
+            simulate_int8(network)
         model = fit(DistillObjective(network, training, targets, config), training, public, config, run)
+        if config.quantise_from:
+            learnt, model = learnt_weights(model), Student(config.student)
+            model.load_state_dict(learnt)
         finish(config, "model" if config.network == "full" else "student", model, training, public, run)

@@ -13,10 +13,9 @@ def distillation_loss(
     """Return the two weighted parts, each a scalar.
 
     ``logits`` float32 (n, 7): the student's. ``targets`` (n, 7): probabilities softened by ``temperature``.
-    ``labels`` int64 (n,).
+    ``labels`` float32 (n, 7): the labels' probabilities, one-hot where faces are not blended.
     The Kullback-Leibler divergence is summed over classes and averaged over faces, and multiplied by temperature²,
-    which keeps
-    its gradient comparable to the labels' at every temperature.
+    which keeps its gradient comparable to the labels' at every temperature.
     """
     softened = torch.log_softmax(logits / temperature, dim=-1)
     divergence = F.kl_div(softened, targets.float(), reduction="batchmean") * temperature**2

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from distill.networks import load_network
-from distill.student import Student
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.contract import (
@@ -46,13 +46,18 @@ from edge_runtime.scoring.metrics import score, softmax
 from export import parity, to_onnx, to_openvino, to_tflite
 from export.calibrate import calibration_faces
 from export.config import ExportConfig
+from train.checkpoint import load_meta
 from train.evaluate import predict
 
 READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
 SELF_TEST_FACES = 4
 _TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
 
-ENGINES: dict[str, tuple[Engine, ...]] = {"student": ("onnx", "openvino", "tflite"), "full": ("onnx", "openvino")}
+ENGINES: dict[str, tuple[Engine, ...]] = {
+    "student": ("onnx", "openvino", "tflite"),
+    "student-nano": ("onnx", "openvino", "tflite"),
+    "full": ("onnx", "openvino"),
+}
 """What each network is converted to; TFLite is for boards, and the full model is for a workstation."""
 
 Files = dict[str, bytes]
@@ -75,14 +80,21 @@ def export(config: ExportConfig) -> None:
         command="fer-edge " + " ".join(sys.argv[1:]),
         licence="Apache-2.0",
     )
-    name = "student" if isinstance(model, Student) else "full"
-    card = write_bundle(name, model.eval(), calibration, public, config.out, config.seed, provenance)
+    card = write_bundle(
+        network_name(config.weights), model.eval(), calibration, public, config.out, config.seed, provenance
+    )
     if card.provenance.omitted:
         got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
         step = "the bundle holds the others; retrain, or export with other tool versions"
         raise RegressionError(
             "artefacts were left out of the bundle", expected="agreement with torch", got=got, next_step=step
         )
+
+
+def network_name(weights: Path) -> str:
+    """Return a key of ``ENGINES``: what the weights in a finished run's folder are of."""
+    trained_with: dict[str, Any] = load_meta(weights)["config"]
+    return str(trained_with.get("network", "full"))  # fer-edge train has no such option
 
 
 def write_bundle(

@@ -11,10 +11,12 @@ from typing import Any
 import litert_torch
 import numpy as np
 import torch
-from ai_edge_litert.tools import flatbuffer_utils
 from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe, recipe_manager
 from numpy.typing import NDArray
 from torch import nn
+
+from export.chain import with_chains
+from export.flatbuffer import compact
 
 BATCHES = (1, 8)
 
@@ -22,6 +24,7 @@ BATCHES = (1, 8)
 def to_fp32(model: nn.Module) -> bytes:
     """Convert ``model`` in evaluation mode; TFLite has no dynamic batch, so each of ``BATCHES`` becomes a signature."""
     converter: Any = litert_torch
+    model = with_chains(model)
     for batch in BATCHES:
         converter = converter.signature(_signature(batch), model, (torch.zeros(batch, 1, 48, 48),))
     chatter = io.StringIO()  # the converter reports its every pass
@@ -32,7 +35,7 @@ def to_fp32(model: nn.Module) -> bytes:
     ):
         path = Path(folder) / "model.tflite"
         converter.convert().export(str(path))
-        return _short_names(path.read_bytes())
+        return compact(path.read_bytes())
 
 
 def to_fp16(fp32: bytes) -> bytes:
@@ -53,8 +56,7 @@ def to_int8(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
 
     The activations' ranges are the whole ones seen in ``calibration`` (n, 1, 48, 48).
     The quantiser's own aggregation is a moving average, which clips; and both signatures see the same faces, so that
-    a face
-    has the same logits whichever batch it comes in.
+    a face has the same logits whichever batch it comes in.
     """
     static = recipe.static_wi8_ai8()
     manager = recipe_manager.RecipeManager()
@@ -65,7 +67,7 @@ def to_int8(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
     result = quantizer.Quantizer(bytearray(fp32), static).quantize(
         whole_range.get_model_qsvs(), enable_progress_report=False
     )
-    return bytes(result.quantized_model)
+    return compact(bytes(result.quantized_model))
 
 
 def _signature(batch: int) -> str:
@@ -82,12 +84,3 @@ def _union(seen: qtyping.QSV, new: qtyping.QSV) -> qtyping.QSV:
     if not seen:
         return new
     return {"min": np.minimum(seen["min"], new["min"]), "max": np.maximum(seen["max"], new["max"])}
-
-
-def _short_names(model: bytes) -> bytes:
-    """Number the tensors: the converter's names are module paths of 300 letters, a tenth of an int8 file."""
-    parsed = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    for g, graph in enumerate(parsed.subgraphs):
-        for t, tensor in enumerate(graph.tensors):
-            tensor.name = f"{g}/{t}".encode()
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))

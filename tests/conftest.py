@@ -164,7 +164,7 @@ def toy_student(small_csv: Path, toy_teacher: Path, tmp_path_factory: pytest.Tem
         ema_decay=0.5,
         views=2,
         label_weight=0.8,
-        student=StudentConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1)),
+        student=StudentConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 2), dense_stages=3, expansion=2),
     )
     distill(config)
     return out

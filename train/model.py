@@ -6,6 +6,8 @@ n.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,11 +27,11 @@ class Autoencoder(nn.Module):
     def __init__(self, width: int) -> None:
         """Build it with ``width`` channels at 24×24 and twice as many at 12×12."""
         super().__init__()
-        self.encode = _conv_unit(4, width)
+        self.encode = conv_unit(4, width)
         self.deepen = nn.Sequential(
-            _conv_unit(width, 2 * width, stride=2), _conv_unit(2 * width, 2 * width), _conv_unit(2 * width, 4 * width)
+            conv_unit(width, 2 * width, stride=2), conv_unit(2 * width, 2 * width), conv_unit(2 * width, 4 * width)
         )
-        self.decode = _conv_unit(2 * width, width)
+        self.decode = conv_unit(2 * width, width)
         self.difference = nn.Conv2d(width, 4, 3, padding=1)
         nn.init.zeros_(self.difference.weight)
 
@@ -47,16 +49,20 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         """Build a block that halves the map when ``stride`` is 2."""
         super().__init__()
-        self.first = _conv_unit(channels_in, channels_out, stride=stride)
-        self.second = _conv_unit(channels_out, channels_out, relu=False)
+        self.first = conv_unit(channels_in, channels_out, stride=stride)
+        self.second = conv_unit(channels_out, channels_out, relu=False)
         same = stride == 1 and channels_in == channels_out
         self.shortcut = (
-            nn.Identity() if same else _conv_unit(channels_in, channels_out, kernel=1, stride=stride, relu=False)
+            nn.Identity() if same else conv_unit(channels_in, channels_out, kernel=1, stride=stride, relu=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channels_in, h, w) to (n, channels_out, h / stride, w / stride)."""
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+Block = Callable[[int, int, int], nn.Module]
+"""What builds a block of a backbone from its channels in, channels out and stride."""
 
 
 class Backbone(nn.Sequential):
@@ -65,13 +71,15 @@ class Backbone(nn.Sequential):
     Maps faces (n, 1, 48, 48) to features (n, 256, 3, 3).
     """
 
-    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
-        """Build one stage for each width."""
-        layers: list[nn.Module] = [_conv_unit(1, widths[0], kernel=5, stride=2)]  # (n, 32, 24, 24)
+    def __init__(
+        self, widths: tuple[int, ...], blocks: tuple[int, ...], kinds: tuple[Block, ...] = (ResidualBlock,) * 4
+    ) -> None:
+        """Build one stage for each width; ``kinds``: what each stage is made of."""
+        layers: list[nn.Module] = [conv_unit(1, widths[0], kernel=5, stride=2)]  # (n, 32, 24, 24)
         channels = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
-                layers.append(ResidualBlock(channels, width, stride=2 if stage and not block else 1))
+                layers.append(kinds[stage](channels, width, 2 if stage and not block else 1))
                 channels = width
         super().__init__(*layers)
 
@@ -177,11 +185,11 @@ class FullModel(nn.Module):
         return logits
 
 
-def _conv_unit(
-    channels_in: int, channels_out: int, *, kernel: int = 3, stride: int = 1, relu: bool = True
+def conv_unit(
+    channels_in: int, channels_out: int, *, kernel: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Sequential:
     """Convolution, batch norm and, unless told otherwise, ReLU."""
-    convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+    convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False)
     unit = nn.Sequential(convolution, nn.BatchNorm2d(channels_out))
     if relu:
         unit.append(nn.ReLU(inplace=True))

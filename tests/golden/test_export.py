@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 
 from distill.config import StudentConfig
 from distill.networks import load_network
 from distill.student import Student
 from edge_runtime.emotions import selftest
+from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import Parity, Precision, read_card
 from edge_runtime.emotions.normalise import normalise
@@ -25,10 +27,13 @@ from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from export import bundle as exporting
 from export import parity, to_tflite
-from export.bundle import export
+from export.bundle import conversions, export, network_name
 from export.calibrate import calibration_faces
+from export.chain import Chain
 from export.config import ExportConfig
+from export.flatbuffer import compact
 from train.checkpoint import load_meta, load_weights
+from train.model import BiLSTM
 
 NINE = [(engine, precision) for engine in ("onnx", "openvino", "tflite") for precision in ("fp32", "fp16", "int8")]
 
@@ -71,6 +76,52 @@ def test_a_face_has_the_same_logits_in_any_batch(toy_bundle: Path, engine: str, 
     faces = selftest.faces(4, 9)
     alone = np.concatenate([classifier.logits(face[None]) for face in faces])
     assert np.abs(classifier.logits(faces) - alone).max() < 1e-4
+
+
+def test_the_card_and_the_files_are_named_after_the_network(toy_student: Path, tmp_path: Path) -> None:
+    """A nano student's bundle is called so, and so are its files."""
+    nano = tmp_path / "nano"
+    shutil.copytree(toy_student, nano)
+    meta = load_meta(nano)
+    meta["config"]["network"] = "student-nano"
+    (nano / "weights.json").write_text(json.dumps(meta))
+    assert network_name(nano) == "student-nano"
+    assert network_name(toy_student) == "student"
+    _, _, files = next(conversions("student-nano", load_network(nano), np.zeros((64, 1, 48, 48), np.float32)))
+    assert list(files) == ["student-nano-fp32.onnx"]
+
+
+def test_a_chain_is_the_lstm() -> None:
+    """Both directions in one chain of linear layers give the states of torch's bidirectional LSTM."""
+    lstm = BiLSTM(6, 10)
+    sequence = torch.randn(3, 9, 6)
+    assert torch.allclose(Chain(lstm)(sequence), lstm(sequence), atol=1e-6)
+
+
+def test_a_recurrent_student_is_an_artefact_in_every_engine() -> None:
+    """A student with a BiLSTM gives torch's logits in every engine; in int8 it names the same emotions."""
+    torch.manual_seed(0)
+    shape = StudentConfig(widths=(8, 16), blocks=(1, 1), dense_stages=1, context="bilstm", context_width=16)
+    model, faces = Student(shape).eval(), normalise(selftest.faces(5, 64))
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(faces)).numpy()
+    for engine, precision, files in conversions("student", model, faces):
+        logits = open_backend(engine, list(files.values()), threads=1).infer(faces)
+        tolerance = {"fp32": 1e-4, "fp16": 1e-3, "int8": 0.1 * np.abs(expected).max()}[precision]
+        np.testing.assert_allclose(logits, expected, atol=tolerance, err_msg=f"{engine} {precision}")
+
+
+def test_compacting_changes_no_logit(toy_bundle: Path) -> None:
+    """A TFLite file that shares its scales is the same network in fewer bytes."""
+    name = "student-int8.tflite"
+    small = (toy_bundle / name).read_bytes()
+    parsed = flatbuffer_utils.convert_bytearray_to_object(bytearray(small))
+    large = bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))  # written plainly, nothing is shared
+    assert len(small) < 0.8 * len(large)
+    faces = normalise(selftest.faces(3, 9))
+    logits = [open_backend("tflite", [model], threads=1).infer(faces) for model in (small, large, compact(large))]
+    assert np.array_equal(logits[0], logits[1])
+    assert np.array_equal(logits[0], logits[2])
 
 
 def test_an_artefact_that_disagrees_is_left_out_and_named(

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from distill import loop
 from distill.config import DistillConfig
-from distill.loop import distill
+from distill.loop import DistillObjective, distill
 from distill.loss import distillation_loss
 from distill.networks import load_network
 from distill.views import teacher_targets
@@ -27,8 +29,9 @@ def test_loss_is_the_published_formula() -> None:
     random = torch.Generator().manual_seed(0)
     student, teacher = torch.randn(5, 7, generator=random), torch.randn(5, 7, generator=random)
     labels = torch.tensor([0, 1, 2, 3, 6])
+    one_hot = torch.eye(7)[labels]
     p = torch.softmax(teacher / 3, dim=1)
-    parts = distillation_loss(student, p, labels, temperature=3, label_weight=0.25)
+    parts = distillation_loss(student, p, one_hot, temperature=3, label_weight=0.25)
     divergence = (p * (p.log() - torch.log_softmax(student / 3, dim=1))).sum(1).mean()
     assert parts["teacher"].item() == pytest.approx(0.75 * 9 * divergence.item(), rel=1e-5)
     entropy = -torch.log_softmax(student, dim=1)[torch.arange(5), labels].mean()
@@ -39,7 +42,7 @@ def test_a_student_that_equals_its_teacher_has_no_divergence() -> None:
     """The teacher's part is zero for equal logits."""
     logits = torch.randn(5, 7)
     targets = torch.softmax(logits / 2, dim=1)
-    parts = distillation_loss(logits, targets, torch.zeros(5, dtype=torch.long), temperature=2, label_weight=0)
+    parts = distillation_loss(logits, targets, torch.eye(7)[:5], temperature=2, label_weight=0)
     assert parts["teacher"].item() == pytest.approx(0, abs=1e-6)
     assert parts["label"].item() == 0
 
@@ -79,6 +82,51 @@ def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, sm
     with torch.no_grad():
         teacher.classify[1].bias += torch.arange(7.0)
     assert not torch.equal(teacher_targets([teacher], faces, options), first)
+
+
+class Recorder(nn.Module):
+    """A network that keeps what it was shown, and answers zeros."""
+
+    def forward(self, faces: torch.Tensor) -> torch.Tensor:
+        """Return zeros (n, 7)."""
+        self.shown = faces
+        return torch.zeros(len(faces), 7, requires_grad=True)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.999])
+def test_blended_faces_have_blended_targets(
+    options: DistillConfig, small_csv: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """What the student sees is a mixture of two views of the epoch, and what it should say is that of their targets."""
+    faces = read_faces(small_csv, "Training")
+    targets = torch.softmax(torch.randn(2, len(faces), 7), dim=-1).half()
+    recorder, aims = Recorder(), {}
+
+    def recorded(_: torch.Tensor, taught: torch.Tensor, labels: torch.Tensor, **__: float) -> dict[str, torch.Tensor]:
+        aims.update(taught=taught, labels=labels)
+        return {}
+
+    monkeypatch.setattr(loop, "distillation_loss", recorded)
+    objective = DistillObjective(recorder, faces, targets, dataclasses.replace(options, mixup_share=share))
+    objective.begin_epoch(3, 0)
+    index = torch.arange(14)
+    objective(index)
+    views = (objective.see(index) - MEAN) / STD
+    truth = torch.nn.functional.one_hot(objective.labels[index], 7).float()
+    for i in range(len(index)):  # some partner and share explain all three at once
+        errors = []
+        for partner in range(len(index)):
+            own = 1.0 if partner == i or not share else _share(recorder.shown[i], views[i], views[partner])
+            mixed = [own * part[i] + (1 - own) * part[partner] for part in (views, targets[1, index].float(), truth)]
+            wanted = (recorder.shown[i], aims["taught"][i], aims["labels"][i])
+            errors.append(max((a - b).abs().max().item() for a, b in zip(mixed, wanted, strict=True)))
+        assert min(errors) < 1e-4
+    assert torch.allclose(recorder.shown, views) == (share == 0)
+
+
+def _share(mixed: torch.Tensor, own: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the share of ``own`` in the mixture that comes nearest to ``mixed``."""
+    return float(((mixed - other) * (own - other)).sum() / (own - other).square().sum())
 
 
 def test_the_full_model_can_be_taught_and_teach(options: DistillConfig, toy_teacher: Path) -> None:

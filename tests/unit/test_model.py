@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from distill.config import StudentConfig
-from distill.student import Student
+from distill.config import NANO, StudentConfig
+from distill.student import SeparableBlock, Student
 from edge_runtime.errors import UsageError
 from train.config import ModelConfig
+from train.loop import macs
 from train.model import Autoencoder, Backbone, FullModel, SoftAttention
 
 SMALL = ModelConfig(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), context_width=16, autoencoder_width=8)
@@ -103,15 +105,40 @@ def test_attention_weighs_positions() -> None:
     assert torch.allclose(attention.weights(torch.ones(1, 9, 6)), torch.full((1, 9), 1 / 9))
 
 
-def test_a_face_does_not_see_its_neighbours() -> None:
+STUDENTS = {
+    "default": StudentConfig(),
+    "nano": NANO,
+    "dense": StudentConfig(dense_stages=4, widths=(8, 16, 16, 24), blocks=(1, 1, 1, 1)),
+    "recurrent": StudentConfig(context="bilstm", context_width=10, widths=(8, 16), blocks=(1, 1)),
+}
+
+
+@pytest.mark.parametrize("shape", ["full", *STUDENTS])
+def test_a_face_does_not_see_its_neighbours(shape: str) -> None:
     """In evaluation mode a face's logits are the same alone and in a batch."""
     faces = torch.randn(5, 1, 48, 48)
-    for model in (FullModel(SMALL).eval(), Student(StudentConfig()).eval()):
-        alone = torch.cat([model(face[None]) for face in faces])
-        assert torch.allclose(model(faces), alone, atol=1e-5)
+    model = FullModel(SMALL).eval() if shape == "full" else Student(STUDENTS[shape]).eval()
+    alone = torch.cat([model(face[None]) for face in faces])
+    assert alone.shape == (5, 7)
+    assert torch.allclose(model(faces), alone, atol=1e-5)
 
 
-@pytest.mark.parametrize(("config", "low", "high"), [(StudentConfig(), 0.4e6, 0.6e6)])
-def test_the_student_is_small(config: StudentConfig, low: float, high: float) -> None:
-    """The default student has about half a million weights: half a megabyte at int8."""
-    assert low < sum(p.numel() for p in Student(config).parameters()) < high
+@pytest.mark.parametrize(
+    ("config", "parameters", "multiplications"), [(StudentConfig(), 500_000, 20e6), (NANO, 60_000, 6e6)]
+)
+def test_students_are_small(config: StudentConfig, parameters: int, multiplications: float) -> None:
+    """The shipped shapes keep to what a board can afford: half a megabyte, and sixty thousand weights."""
+    model = Student(config)
+    assert sum(p.numel() for p in model.parameters()) < parameters
+    assert macs(model) < multiplications
+
+
+def test_a_separable_block_adds_to_what_it_reads() -> None:
+    """Where the shape stays, a block whose last layer is silent hands on its input; where it changes, nothing."""
+    x = torch.randn(2, 6, 8, 8)
+    for block, expected in (
+        (SeparableBlock(6, 6, 1, expansion=2), x),
+        (SeparableBlock(6, 9, 2, expansion=2), torch.zeros(2, 9, 4, 4)),
+    ):
+        nn.init.zeros_(block.layers[-1][0].weight)
+        assert torch.equal(block.eval()(x), expected)

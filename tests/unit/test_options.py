@@ -132,6 +132,7 @@ CONFIGURATIONS = [
         data=Path("d.csv"), out=Path("o"), epochs=3, model=ModelConfig(widths=(8, 8), blocks=(1, 1), dropout=0.1)
     ),
     DistillConfig(teachers=(Path("a"), Path("b")), views=4, student=StudentConfig(widths=(4, 8), blocks=(1, 1))),
+    DistillConfig(teachers=(Path("a"),), network="student-nano"),
     ExportConfig(weights=Path("w"), data=Path("d.parquet"), out=Path("o"), calibration=100, seed=3),
     ModelConfig(widths=(8, 16), blocks=(1, 1), context="none", attention=False),
     StudentConfig(),
@@ -163,7 +164,7 @@ def test_saved_configuration_of_another_form_is_refused(plain: Any) -> None:
     """Unknown keys and other forms are refused with the keys that are known."""
     with pytest.raises(UsageError, match="StudentConfig in a saved configuration") as caught:
         from_plain(StudentConfig, plain)
-    assert caught.value.expected == "widths, blocks"
+    assert caught.value.expected.startswith("dense_stages, expansion, widths, blocks")
 
 
 def test_unknown_key_of_an_inner_part_is_refused() -> None:
@@ -187,6 +188,11 @@ def test_unknown_key_of_an_inner_part_is_refused() -> None:
         (DistillConfig, {"teachers": (Path("a"),), "temperature": 0.0}),
         (DistillConfig, {"teachers": (Path("a"),), "label_weight": 1.1}),
         (DistillConfig, {"teachers": (Path("a"),), "epochs": 0}),
+        (DistillConfig, {"teachers": (Path("a"),), "mixup_share": -0.1}),
+        (DistillConfig, {"teachers": (Path("a"),), "student": StudentConfig(expansion=2), "network": "student-nano"}),
+        (StudentConfig, {"widths": (4, 8), "blocks": (1,)}),
+        (StudentConfig, {"dense_stages": 0}),
+        (StudentConfig, {"context_width": 5}),
         (DistillConfig, {}),
         (ExportConfig, {"calibration": 63}),
         (BenchOptions, {}),
