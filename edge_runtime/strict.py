@@ -1,4 +1,4 @@
-"""Decoded JSON into frozen dataclasses, strictly: an unknown or missing key or a wrong type is refused, never mended."""
+"""Decoded JSON into frozen dataclasses, strictly: an unknown or missing key or a wrong type is refused, not mended."""
 
 from __future__ import annotations
 
