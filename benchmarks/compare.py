@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.clock import Latency
 from benchmarks.report import Report, Row, read_report
 from benchmarks.table import NAME, with_interval
 from edge_runtime.errors import DataError, RegressionError, UsageError
@@ -72,7 +73,7 @@ def compare(options: CompareOptions) -> None:
 
 def differences(before: Report, after: Report) -> list[str]:
     """Say what makes two reports incomparable: another machine, model, clip or detector, or a machine slowed down."""
-    pairs = [
+    pairs: list[tuple[str, object, object]] = [
         (f"machine: {key}", before.machine.get(key), after.machine.get(key)) for key in ("cpu", "cores", "machine")
     ]
     pairs += [(f"model: {name}", before.files[name], after.files[name]) for name in before.files if name in after.files]
@@ -91,19 +92,18 @@ def judge(old: Row, new: Row, tolerance: float) -> str:
     Medians differ when their 95 % intervals lie apart, and they by more than ``tolerance``, which stands for what
     changes from run to run and which no interval of one run holds. Accuracies differ when their intervals lie apart.
     """
-    if "accuracy" in old.figures and "accuracy" in new.figures:
-        if new.figures["accuracy_high"] < old.figures["accuracy_low"]:
-            return "less accurate"
-    ends = [row.latency.intervals_95.get("p50_ms") for row in (old, new)]
-    p50 = [row.latency.p50_ms for row in (old, new)]
-    if ends[0] is None or ends[1] is None or p50[0] is None or p50[1] is None:
+    if new.figures.get("accuracy_high", 1.0) < old.figures.get("accuracy_low", 0.0):
+        return "less accurate"
+    if not ("p50_ms" in old.latency.intervals_95 and "p50_ms" in new.latency.intervals_95):
         return "unknown"
-    (old_low, old_high), (new_low, new_high) = ends
-    if new_low > old_high and p50[1] > p50[0] * (1 + tolerance):
+    if _longer(new.latency, old.latency, tolerance):
         return "slower"
-    if old_low > new_high and p50[0] > p50[1] * (1 + tolerance):
-        return "faster"
-    return "same"
+    return "faster" if _longer(old.latency, new.latency, tolerance) else "same"
+
+
+def _longer(one: Latency, other: Latency, tolerance: float) -> bool:
+    apart = one.intervals_95["p50_ms"][0] > other.intervals_95["p50_ms"][1]
+    return apart and (one.p50_ms or 0) > (other.p50_ms or 0) * (1 + tolerance)
 
 
 def _line(verdict: str, old: Row, new: Row) -> str:

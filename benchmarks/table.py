@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ from edge_runtime.health import UNKNOWN
 from edge_runtime.recogniser import STAGES
 
 NAME = 24
+WIDTH = 120
 _MISSING = "–"
+_MOST_COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +50,10 @@ def with_interval(latency: Latency, name: str = "p50_ms") -> str:
 
 CASE = Column(head="", width=16, cell=lambda row: f" {row.case}")
 P50 = Column(head="p50 [95 % interval]", width=22, cell=lambda row: with_interval(row.latency))
-TAIL = tuple(
-    Column(head=head, width=8, cell=lambda row, field=f"{head}_ms": milliseconds(getattr(row.latency, field)))
-    for head in ("p90", "p99", "max")
-)
+P90 = Column(head="p90", width=8, cell=lambda row: milliseconds(row.latency.p90_ms))
+P99 = Column(head="p99", width=8, cell=lambda row: milliseconds(row.latency.p99_ms))
+MAX = Column(head="max", width=8, cell=lambda row: milliseconds(row.latency.max_ms))
+TAIL = P90, P99, MAX
 N = Column(head="n", width=9, cell=lambda row: f"{row.latency.n:,}")
 PER_FACE = Column(head="mean/face", width=11, cell=lambda row: milliseconds(row.latency.mean_ms / row.faces))
 PER_SECOND = Column(head="faces/s", width=10, cell=lambda row: f"{row.faces / row.latency.mean_ms * 1e3:,.0f}")
@@ -58,10 +61,9 @@ PER_SECOND = Column(head="faces/s", width=10, cell=lambda row: f"{row.faces / ro
 
 def table(report: Report) -> str:
     """Lay the report out."""
-    ratio = _ratio_columns(report)
     sections = [
         _head(report),
-        _rows("single: one face, ms", report.of("single"), (CASE, P50, *TAIL, N, *ratio)),
+        _rows("single: one face, ms", report.of("single"), (CASE, P50, *TAIL, N)),
         _overhead(report),
         _rows("faces: all of a frame, found beforehand, ms", report.of("faces"), (CASE, P50, *TAIL, N, PER_FACE)),
         _added_face(report),
@@ -69,10 +71,11 @@ def table(report: Report) -> str:
         _rows(
             "paced: a camera of so many frames a second, ms",
             report.of("paced"),
-            (CASE, P50, *TAIL[1:], *_paced(report)),
+            (CASE, P50, P99, *_paced(report)),
         ),
         _rows("offline: a batch of faces, ms", report.of("offline"), (CASE, P50, *TAIL, N, PER_FACE, PER_SECOND)),
         _rows("accuracy: labelled faces, one at a time, ms", report.of("accuracy"), (CASE, P50, *_accuracy())),
+        _ratios(report) if report.options["baseline"] else "",
         _steady(report),
         _starts(report),
         *_warnings(report),
@@ -100,55 +103,52 @@ def by_candidate(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def _rows(title: str, rows: Sequence[Row], columns: Sequence[Column]) -> str:
     if not rows:
         return ""
-    narrow = NAME + (columns[0].width if columns[0] is CASE else 0)
-    rest = columns[1:] if columns[0] is CASE else columns
-    lines = [f"{title:<{narrow}}" if len(title) <= narrow else title]
-    heads = "".join(f"{column.head:>{column.width}}" for column in rest)
-    lines = [lines[0] + heads] if len(title) <= narrow else [title, " " * narrow + heads]
+    indent = NAME + sum(column.width for column in columns if column is CASE)
+    heads = "".join(f"{column.head:>{column.width}}" for column in columns if column is not CASE)
+    lines = [f"{title:<{indent}}{heads}"] if len(title) <= indent else [title, " " * indent + heads]
     for row in rows:
         cells = (f"{column.cell(row):{'<' if column is CASE else '>'}{column.width}}" for column in columns)
-        lines.append(f"{row.candidate:<{NAME}}{''.join(cells)}".rstrip())
+        lines.append(f"{row.candidate:<{NAME}}{''.join(cells)}")
     return "\n".join(lines)
 
 
 def _head(report: Report) -> str:
-    first, last = report.states[0], report.states[-1]
+    place = ("cpu", "cores", "system")
+    state = {
+        "governor": report.states[0].governor,
+        "MHz": _course(report, "frequency_mhz", ".0f"),
+        "°C": _course(report, "temperature_c", ".1f"),
+        "load": _course(report, "load_1min", ".2f"),
+        "throttling": report.throttled or report.states[-1].throttling,
+    }
     lines = [
-        " · ".join(f"{name} {value}" for name, value in report.machine.items() if name in ("cpu", "cores", "system")),
-        " · ".join(f"{n} {v}" for n, v in report.machine.items() if n not in ("cpu", "cores", "system", "machine")),
-        f"governor {first.governor} · MHz {_range(report, 'frequency_mhz')} · °C {_range(report, 'temperature_c')}",
-        f"load {_range(report, 'load_1min')} · throttling {report.throttled or last.throttling}",
-        f"bundle {report.bundle} · clip of {report.clip['pictures']}, {report.clip['faces']}, by {report.detector}",
+        {name: report.machine[name] for name in place},
+        {name: value for name, value in report.machine.items() if name not in (*place, "machine")},
+        state,
+        {"bundle": report.bundle, "clip": f"{report.clip['pictures']}, faces {report.clip['faces']}"},
     ]
-    return "\n".join(lines)
+    return "\n".join(
+        textwrap.fill(" · ".join(f"{name} {value}".replace(" ", "\0") for name, value in line.items()), WIDTH)
+        for line in lines
+    ).replace("\0", " ")
 
 
-def _range(report: Report, field: str) -> str:
-    """Tell a state before → the highest during → after the run."""
+def _course(report: Report, field: str, form: str) -> str:
+    """Tell what a state was before, at its highest, and after the run."""
     values = [getattr(state, field) for state in report.states]
-    known = [value for value in values if value is not None]
-    if not known:
+    if values[0] is None or values[-1] is None:
         return UNKNOWN
-    return " → ".join(UNKNOWN if value is None else f"{value:.4g}" for value in (values[0], max(known), values[-1]))
-
-
-def _ratio_columns(report: Report) -> tuple[Column, ...]:
-    baseline = report.options.get("baseline")
-    if not baseline:
-        return ()
-
-    def cell(row: Row) -> str:
-        return _MISSING if row.ratio is None else "{:.2f} [{:.2f}, {:.2f}]".format(*row.ratio)
-
-    return (Column(head=f"× {baseline}", width=21, cell=cell),)
+    highest = max(value for value in values if value is not None)
+    return " → ".join(format(value, form) for value in (values[0], highest, values[-1]))
 
 
 def _stages(report: Report) -> tuple[Column, ...]:
     means = {(row.candidate, row.stage): row.latency.mean_ms for row in report.rows if row.scenario == "frame"}
-    return tuple(
-        Column(head=stage, width=10, cell=lambda row, stage=stage: milliseconds(means[row.candidate, stage]))
-        for stage in STAGES
-    )
+
+    def mean(stage: str) -> Callable[[Row], str]:
+        return lambda row: milliseconds(means[row.candidate, stage])
+
+    return tuple(Column(head=stage, width=10, cell=mean(stage)) for stage in STAGES)
 
 
 def _paced(report: Report) -> tuple[Column, ...]:
@@ -193,45 +193,58 @@ def _overhead(report: Report) -> str:
 
 
 def _added_face(report: Report) -> str:
-    found = {name: added_face_ms(rows) for name, rows in by_candidate(report.of("faces")).items()}
-    texts = [f"{name} {milliseconds(ms)}" for name, ms in found.items() if ms is not None]
-    return (
-        "a face more costs, ms: " + "\n  ".join(" · ".join(texts[i : i + 5]) for i in range(0, len(texts), 5))
-        if texts
-        else ""
-    )
+    slopes = {name: added_face_ms(rows) for name, rows in by_candidate(report.of("faces")).items()}
+    return _grid("faces: what one more costs", ["ms"], {name: [milliseconds(ms)] for name, ms in slopes.items()})
+
+
+def _ratios(report: Report) -> str:
+    """Lay out each candidate's ratio to the baseline, turn by turn; "~" where its interval holds 1."""
+    rows = [row for scenario in ("single", "faces", "frame", "offline") for row in report.of(scenario)]
+    cases = list(dict.fromkeys((row.scenario, row.case) for row in rows))
+    ratios = {(row.candidate, row.scenario, row.case): row.ratio for row in rows}
+
+    def cell(name: str, case: tuple[str, str]) -> str:
+        if (ratio := ratios.get((name, *case))) is None:
+            return _MISSING
+        middle, low, high = ratio
+        return f"{'~' if low <= 1 <= high else ''}{middle:.2f}"
+
+    names, blocks = by_candidate(rows), []
+    for first in range(0, len(cases), _MOST_COLUMNS):
+        some = cases[first : first + _MOST_COLUMNS]
+        heads = [case.split()[0] if scenario == "single" else f"{scenario} {case}" for scenario, case in some]
+        blocks.append(_grid("", heads, {name: [cell(name, case) for case in some] for name in names}))
+    title = f"times as long as {report.options['baseline']} beside it, turn by turn (~ no difference to tell)"
+    return "\n".join([title, *blocks]) if blocks else ""
 
 
 def _steady(report: Report) -> str:
-    lines = []
+    lines = {}
     for name, rows in by_candidate(report.of("steady")).items():
         p50 = [row.latency.p50_ms for row in rows]
-        known = [value for value in p50 if value is not None]
-        if known:
-            slowest = max(known)
-            lines.append(
-                f"{name:<{NAME}}{milliseconds(p50[0]):>12}{milliseconds(p50[-1]):>12}{milliseconds(slowest):>12}"
-                f"{rows[p50.index(slowest)].case:>10}{slowest / known[0]:>10.2f}"
-            )
-    if not lines:
-        return ""
-    heads = "".join(
-        f"{head:>{w}}" for head, w in (("first", 12), ("last", 12), ("slowest", 12), ("at", 10), ("× first", 10))
-    )
-    title = f"steady: whole frames for {report.options['duration']}, p50 by slice, ms"
-    return "\n".join([title, " " * NAME + heads, *lines])
+        slowest = max(p50, key=lambda ms: ms or 0.0)
+        figures = [milliseconds(ms) for ms in (p50[0], p50[-1], slowest)]
+        share = f"{slowest / p50[0]:.2f}" if slowest and p50[0] else _MISSING
+        lines[name] = [*figures, rows[p50.index(slowest)].case, share]
+    title = f"steady: whole frames for {report.options['duration']}, p50 of slices, ms"
+    return _grid(title, ["first", "last", "slowest", "at", "× first"], lines)
 
 
 def _starts(report: Report) -> str:
-    lines = [
-        f"{'start in a fresh process':<{NAME}}"
-        + "".join(f"{head:>12}" for head in ("import ms", "load ms", "first ms", "memory MB"))
-    ]
+    lines = {}
     for name, start in report.starts.items():
-        times = "".join(f"{milliseconds(ms):>12}" for ms in (start.import_ms, start.load_ms, start.first_ms))
-        memory = _MISSING if start.resident_mb is None else f"{start.resident_mb:.0f}"
-        lines.append(f"{name:<{NAME}}{times}{memory:>12}")
-    return "\n".join(lines)
+        times = [milliseconds(ms) for ms in (start.import_ms, start.load_ms, start.first_ms)]
+        lines[name] = [*times, _MISSING if start.resident_mb is None else f"{start.resident_mb:.0f}"]
+    return _grid("start in a fresh process", ["import ms", "load ms", "first ms", "memory MB"], lines)
+
+
+def _grid(title: str, heads: Sequence[str], lines: dict[str, list[str]]) -> str:
+    """Lay out a line a candidate under heads; nothing without candidates."""
+    if not lines:
+        return ""
+    top = f"{title:<{NAME}}" if len(title) <= NAME else f"{title}\n{'':<{NAME}}"
+    rows = [f"{name:<{NAME}}" + "".join(f"{cell:>11}" for cell in cells) for name, cells in lines.items()]
+    return "\n".join([top + "".join(f"{head:>11}" for head in heads), *rows])
 
 
 def _warnings(report: Report) -> list[str]:
