@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.bootstrap import intervals
 from edge_runtime.errors import UsageError
 
 PERCENTILES = (50, 90, 99)
 LEAST_BEYOND = 5
 """A percentile needs at least this many samples beyond it, or one late call decides it: p99 needs 500."""
 
-_BLOCK = 20
+TURN = 20
 """Calls of one candidate in a row: enough to fill its caches as use does, so few that the machine's drift hits all."""
+
+BINS_A_DECADE = 50
+"""Of the histogram: a bin is 4.7 % wide, and bin 0 begins at a microsecond."""
+
+Call = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds over ``n`` calls; nothing is removed from the tail. A percentile that ``n`` cannot carry is None."""
+    """Milliseconds over ``n`` calls; nothing is removed from the tail. A percentile that ``n`` cannot carry is None.
+
+    ``intervals_95``: 95 % bootstrap intervals of the mean and of the percentiles, by field; empty below 200 calls.
+    ``bins``: the histogram, bin -> calls, see ``BINS_A_DECADE``.
+    """
 
     n: int
     mean_ms: float
@@ -29,55 +40,88 @@ class Latency:
     p90_ms: float | None
     p99_ms: float | None
     max_ms: float
+    intervals_95: dict[str, tuple[float, float]]
+    bins: dict[str, int]
 
     @classmethod
-    def of(cls, samples_ms: list[float]) -> Latency:
+    def of(cls, samples_ms: Sequence[float]) -> Latency:
         """Summarise samples; raise ``UsageError`` when there are none."""
-        if not samples_ms:
+        if not len(samples_ms):
             raise UsageError("latency", expected="at least one call", got="none", next_step="raise --min-count")
-        p50, p90, p99 = (
-            float(np.percentile(samples_ms, p)) if len(samples_ms) * (100 - p) / 100 >= LEAST_BEYOND else None
-            for p in PERCENTILES
-        )
+        samples = np.asarray(samples_ms, np.float64)
+        carried = {f"p{p}_ms": p / 100 for p in PERCENTILES if len(samples) * (100 - p) / 100 >= LEAST_BEYOND}
+        places = np.floor(np.log10(np.maximum(samples, 1e-3) / 1e-3) * BINS_A_DECADE).astype(int)
         return cls(
-            n=len(samples_ms),
-            mean_ms=float(np.mean(samples_ms)),
-            p50_ms=p50,
-            p90_ms=p90,
-            p99_ms=p99,
-            max_ms=max(samples_ms),
+            n=len(samples),
+            mean_ms=float(samples.mean()),
+            **{f"p{p}_ms": _quantile(samples, carried.get(f"p{p}_ms")) for p in PERCENTILES},
+            max_ms=float(samples.max()),
+            intervals_95=intervals(samples, carried, TURN),
+            bins={str(place): count for place, count in sorted(Counter(places.tolist()).items())},
         )
 
 
-def interleave(
-    calls: Mapping[str, Callable[[int], object]], *, min_seconds: float, min_count: int, label: str
-) -> dict[str, Latency]:
+@dataclass(slots=True, kw_only=True)
+class Turns:
+    """Samples of each candidate in milliseconds, whole turns, and the error of each that raised one and was left out.
+
+    Turn k of every candidate ran beside turn k of the others.
+    """
+
+    samples: dict[str, list[float]]
+    died: dict[str, Exception]
+
+
+def take_turns(
+    calls: Mapping[str, Call], *, min_seconds: float, min_count: int, label: str, warm_up: bool = True
+) -> Turns:
     """Time each call, in turns of a few, until every one has run for ``min_seconds`` AND ``min_count`` times.
 
     A call is given the number of the round, so that it can vary its input. The first turn of each is a warm-up, which
     is not counted.
     """
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    spent = dict.fromkeys(calls, 0.0)
-    waiting = dict(calls)
-    with tqdm(total=len(calls), desc=label, unit="candidate", leave=False, disable=None) as progress:
-        for call in calls.values():
-            _turn(call, 0)
+    turns = Turns(samples={name: [] for name in calls}, died={})
+    spent_s = dict.fromkeys(calls, 0.0)
+    waiting = dict.fromkeys(calls, 0.0)  # candidate -> share of what it has to do that is done
+    shown = "{desc}: {percentage:3.0f} % |{bar}| {elapsed} < {remaining}"
+    with tqdm(total=len(calls), desc=label, leave=False, disable=None, bar_format=shown) as progress:
         while waiting:
-            for name, call in list(waiting.items()):
-                taken = _turn(call, len(samples[name]))
-                samples[name] += taken
-                spent[name] += sum(taken) / 1e3
-                if spent[name] >= min_seconds and len(samples[name]) >= min_count:
+            for name in list(waiting):
+                try:
+                    taken = _turn(calls[name], len(turns.samples[name]))
+                except Exception as error:  # noqa: BLE001  (an engine may raise anything; the others go on)
+                    turns.died[name] = error
+                    progress.update(1 - waiting.pop(name))
+                    continue
+                if warm_up:
+                    continue
+                turns.samples[name] += taken
+                spent_s[name] += sum(taken) / 1e3
+                share = min(len(turns.samples[name]) / min_count, spent_s[name] / max(min_seconds, 1e-9), 1.0)
+                progress.update(share - waiting[name])
+                waiting[name] = share
+                if share == 1:
                     del waiting[name]
-                    progress.update()
-    return {name: Latency.of(taken) for name, taken in samples.items()}
+            warm_up = False
+    return turns
 
 
-def _turn(call: Callable[[int], object], first: int) -> list[float]:
+def interleave(calls: Mapping[str, Call], *, min_seconds: float, min_count: int, label: str) -> dict[str, Latency]:
+    """Take turns as ``take_turns`` does, and summarise; an error of a call is raised."""
+    turns = take_turns(calls, min_seconds=min_seconds, min_count=min_count, label=label)
+    for error in turns.died.values():
+        raise error
+    return {name: Latency.of(taken) for name, taken in turns.samples.items()}
+
+
+def _turn(call: Call, first: int) -> list[float]:
     taken = []
-    for number in range(first, first + _BLOCK):
+    for number in range(first, first + TURN):
         started = time.perf_counter_ns()
         call(number)
         taken.append((time.perf_counter_ns() - started) / 1e6)
     return taken
+
+
+def _quantile(samples: np.ndarray, share: float | None) -> float | None:
+    return None if share is None else float(np.quantile(samples, share))

@@ -1,4 +1,4 @@
-"""What a figure depends on beside the code: the machine, its state, the versions."""
+"""What a figure depends on beside the code: the machine, the versions, and the machine's state from first to last."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.health import read_health, read_text
+from edge_runtime.health import NOT_THROTTLED, read_health, read_text
 
 _DISTRIBUTIONS = (
     "fer-edge",
@@ -20,16 +23,56 @@ _DISTRIBUTIONS = (
     "ai-edge-litert",
     "tflite-runtime",
 )
+_CPUS = "sys/devices/system/cpu"
+_ROOT = Path("/")
 
 
-def conditions() -> dict[str, str | int]:
-    """Describe this machine; what cannot be read is "unknown", never left out."""
-    found: dict[str, str | int] = {
-        "cpu": _cpu(),
-        "cores": os.cpu_count() or 0,
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "load_1min": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
-        "health": str(read_health()),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The machine at one moment of a run, ``at_s`` seconds after its beginning; None and "unknown": it does not tell.
+
+    ``frequency_mhz``: mean over the cores. ``throttling``, ``since_boot``: see ``edge_runtime.health``.
+    """
+
+    when: str
+    at_s: float
+    governor: str
+    frequency_mhz: float | None
+    temperature_c: float | None
+    throttling: str
+    since_boot: str
+    load_1min: float | None
+
+
+def read_state(when: str, began: float, root: Path = _ROOT) -> State:
+    """Read the machine's state; ``began``: the beginning of the run by ``time.monotonic``."""
+    health = read_health(root)
+    return State(
+        when=when,
+        at_s=round(time.monotonic() - began, 1),
+        governor=read_text(root / _CPUS / "cpu0/cpufreq/scaling_governor"),
+        frequency_mhz=_frequency_mhz(root),
+        temperature_c=health.temperature_c,
+        throttling=health.throttling,
+        since_boot=health.since_boot,
+        load_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    )
+
+
+def throttled(states: Sequence[State]) -> str:
+    """Say what slowed the machine down while it was measured; empty: nothing that it tells of."""
+    seen = sorted({state.throttling for state in states} - NOT_THROTTLED)
+    flags = {state.since_boot for state in states}
+    if not seen and len(flags) > 1:  # between two looks at it
+        seen = [f"since boot {states[-1].since_boot}, and at first {states[0].since_boot}"]
+    return "; ".join(seen)
+
+
+def machine() -> dict[str, str]:
+    """Describe this machine and the versions; what cannot be read is "unknown", never left out."""
+    found = {
+        "cpu": _cpu(_ROOT),
+        "cores": str(os.cpu_count() or "unknown"),
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -40,16 +83,21 @@ def conditions() -> dict[str, str | int]:
     return found
 
 
-def _cpu() -> str:
+def _cpu(root: Path) -> str:
     # /proc/cpuinfo names the model on x86; a Raspberry Pi names its board in the device tree
-    board = _read("/proc/device-tree/model").rstrip("\0")
-    if board != "unknown":
-        return board
-    names = [
-        line.partition(":")[2].strip() for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")
-    ]
-    return names[0] if names else platform.processor() or "unknown"
+    board = read_text(root / "proc/device-tree/model").rstrip("\0")
+    return board if board != "unknown" else _cpuinfo(root, "model name") or platform.processor() or "unknown"
 
 
-def _read(path: str) -> str:
-    return read_text(Path(path))
+def _frequency_mhz(root: Path) -> float | None:
+    files = sorted((root / _CPUS).glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    khz = [int(text) for text in map(read_text, files) if text.isdigit()]
+    if khz:
+        return round(sum(khz) / len(khz) / 1e3, 1)
+    said = _cpuinfo(root, "cpu MHz")  # of the first core: a virtual machine's only word on it
+    return float(said) if said else None
+
+
+def _cpuinfo(root: Path, key: str) -> str:
+    lines = (line.partition(":") for line in read_text(root / "proc/cpuinfo").splitlines())
+    return next((value.strip() for name, _, value in lines if name.strip() == key), "")

@@ -1,46 +1,101 @@
-"""The report of a benchmark: one JSON document, and a table for people."""
+"""The report of a benchmark: one JSON document."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clock import Latency
+from benchmarks.bootstrap import pair_ratio
+from benchmarks.clock import TURN, Latency
+from benchmarks.conditions import State, throttled
+from benchmarks.session import Measured
+from benchmarks.start import Start
 from edge_runtime.errors import DataError
+from edge_runtime.strict import MismatchError, build
 
-SCHEMA = 1
+SCHEMA = 2
+_NEXT_STEP = "make it again with fer-edge bench"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One candidate in one scenario.
+    """One candidate in one case of a scenario; ``stage`` is a part of the call, or empty: the whole of it.
 
-    ``faces``: faces a call (0 in scenario ``frame``: as many as the frame has). ``stage``: of a frame, or empty.
+    ``case``: a number of faces, a batch size, a camera's rate, a slice of time, … ``faces``: in each call, 0 where that
+    varies. ``ratio``: times as long as the baseline beside it, turn by turn: median and 95 % interval.
+    ``figures``: what this scenario alone can say (shares are fractions): "within_budget" and "dropped" of a paced
+    camera; "n", "accuracy", its interval "accuracy_low" and "accuracy_high", "macro_f1" and "ece" of labelled faces.
     """
 
     scenario: str
     candidate: str
-    faces: int
+    case: str
     stage: str
+    faces: int
     latency: Latency
+    ratio: tuple[float, float, float] | None
+    figures: dict[str, float]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What a row is found by in another report."""
+        return self.scenario, self.case, self.candidate, self.stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All of one run."""
+    """All of one run.
 
-    conditions: dict[str, str | int]
+    ``complete``: False while it is being made, and for ever if the process was killed. ``files``: artefact -> model
+    file -> sha256. ``clip``: what was looked at. ``starts``: of each candidate. ``died``: candidates that raised an
+    error, and what; what they had measured before is among the rows.
+    """
+
+    schema: int
+    command: str
     options: dict[str, Any]
-    files: dict[str, str]
-    """Model file -> sha256: what was timed."""
+    complete: bool
+    machine: dict[str, str]
+    states: tuple[State, ...]
+    bundle: str
+    files: dict[str, dict[str, str]]
     detector: str
-    load_ms: dict[str, float]
-    first_ms: dict[str, float]
+    clip: dict[str, str]
+    starts: dict[str, Start]
+    died: dict[str, str]
     rows: tuple[Row, ...]
-    schema: int = SCHEMA
+
+    @property
+    def throttled(self) -> str:
+        """What slowed the machine down while it was measured; empty: nothing that it tells of."""
+        return throttled(self.states)
+
+    def of(self, scenario: str, *, stage: str = "", case: str | None = None) -> list[Row]:
+        """Rows of a scenario, of the whole call unless a ``stage`` is named, of all cases unless one is."""
+        return [
+            row for row in self.rows if row.scenario == scenario and row.stage == stage and case in (None, row.case)
+        ]
+
+
+def rows_of(measured: Measured, baseline: str) -> Iterator[Row]:
+    """Summarise what a scenario measured; ``baseline``: the candidate that ratios are told against, or empty."""
+    beside = measured.samples.get(baseline, {}).get("", [])
+    for name, stages in measured.samples.items():
+        for stage, samples in stages.items():
+            yield Row(
+                scenario=measured.scenario,
+                candidate=name,
+                case=measured.case,
+                stage=stage,
+                faces=measured.faces,
+                latency=Latency.of(samples),
+                ratio=None if stage or measured.scenario == "paced" else pair_ratio(samples, beside, TURN),
+                figures={} if stage else measured.figures.get(name, {}),
+            )
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -54,44 +109,14 @@ def write_report(report: Report, path: Path) -> None:
 def read_report(path: Path) -> Report:
     """Read a report that ``write_report`` wrote; raise ``DataError`` when it is not one of this schema."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        rows = tuple(Row(**{**row, "latency": Latency(**row["latency"])}) for row in raw.pop("rows"))
-        report = Report(**raw, rows=rows)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(
-            f"{path}",
-            expected=f"a benchmark report of schema {SCHEMA}",
-            got=str(error),
-            next_step="make it again with fer-edge bench",
-        ) from error
-    if report.schema != SCHEMA:
-        raise DataError(
-            f"{path}",
-            expected=f"schema {SCHEMA}",
-            got=str(report.schema),
-            next_step="make it again with fer-edge bench",
-        )
-    return report
-
-
-def table(report: Report) -> str:
-    """Lay the report out as lines for people."""
-    lines = [" · ".join(f"{name} {value}" for name, value in report.conditions.items()), ""]
-    columns = f"{'p50':>9}{'p90':>9}{'p99':>9}{'max':>9}{'n':>8}"
-    lines.append(f"{'classify, ms a call':<28}{'ms/face':>10}{columns}")
-    faces_rows = (row for row in report.rows if row.scenario == "faces")
-    lines += [f"{row.candidate:<16}faces: {row.faces:<5}{_cells(row.latency, row.faces)}" for row in faces_rows]
-    lines += ["", f"{'frame, ms, faces by ' + report.detector:<28}{'mean':>10}{columns}"]
-    frame_rows = (row for row in report.rows if row.scenario == "frame")
-    lines += [f"{row.candidate:<16}{row.stage:<12}{_cells(row.latency, 1)}" for row in frame_rows]
-    lines.append("")
-    lines.append(f"{'start, ms':<28}{'load':>10}{'first':>9}")
-    lines += [f"{name:<28}{ms:>10.1f}{report.first_ms[name]:>9.2f}" for name, ms in report.load_ms.items()]
-    return "\n".join(lines)
-
-
-def _cells(latency: Latency, faces: int) -> str:
-    percentiles = (
-        f"{ms:>9.3f}" if ms is not None else f"{'–':>9}" for ms in (latency.p50_ms, latency.p90_ms, latency.p99_ms)
-    )
-    return f"{latency.mean_ms / faces:>10.3f}{''.join(percentiles)}{latency.max_ms:>9.2f}{latency.n:>8}"
+        raw = json.loads(path.read_bytes())
+        schema = raw.get("schema") if isinstance(raw, dict) else None
+        if schema == SCHEMA:
+            return build(Report, raw, "report")
+        expected, got = f"a benchmark report of schema {SCHEMA}", f"schema {schema}"
+        raise DataError(f"{path}", expected=expected, got=got, next_step=_NEXT_STEP)
+    except MismatchError as error:
+        what = f"{path}: {error.what}"
+        raise DataError(what, expected=error.expected, got=error.got, next_step=_NEXT_STEP) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}", expected="a benchmark report", got=str(error), next_step=_NEXT_STEP) from error

@@ -1,138 +1,157 @@
-"""The scenarios: faces (so many in a batch) and frame (the whole way of a frame of a clip, by stage)."""
+"""The scenarios, after MLPerf's: each yields what it measured, case by case. The one with a camera is in ``paced``."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
 
-from benchmarks.clock import Latency, interleave
-from edge_runtime.emotions import selftest
-from edge_runtime.emotions.backends.base import installed_engines
-from edge_runtime.emotions.backends.null import NullBackend
-from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
-from edge_runtime.emotions.contract import read_card
-from edge_runtime.errors import NotInstalledError, SourceError
-from edge_runtime.faces.align import align, alignable
-from edge_runtime.faces.detectors import ReducedDetector
+from benchmarks.clock import TURN, Call
+from benchmarks.session import Candidate, Measured, Session
+from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.emotions.normalise import normalise
+from edge_runtime.faces.align import align
 from edge_runtime.recogniser import STAGES, Recogniser
-from edge_runtime.results import Frame
-from edge_runtime.sources import open_source
+from edge_runtime.results import FrameResult
+from edge_runtime.scoring.datasets import FaceSet
+from edge_runtime.scoring.metrics import intervals, score
 
-CLIP_FRAMES = 60
-"""Frames of the clip kept in memory (55 MB at 640×480), evenly spread over it: decoding is not what is measured."""
-
-NULL = "null"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One loaded artefact. Loading is reading, verifying, compiling and the self-test; the first call is apart."""
-
-    classifier: EmotionClassifier
-    load_ms: float
-    first_ms: float
+ENGINE_ALONE = "engine alone"
+SLICE_S = 30.0
 
 
-def load_candidates(bundle: str, threads: int) -> dict[str, Candidate]:
-    """Load every artefact of ``bundle`` whose engine is installed.
+def single(session: Session) -> Iterator[Measured]:
+    """Time one face: a normalised one through the engine alone, and a crop through all that names its emotion."""
+    crops = [crop[None] for crop in session.crops]
+    n = len(crops)
 
-    The null backend is among the candidates: its times are the harness's own.
-    """
-    installed = installed_engines()
-    card = read_card(bundle_folder(bundle))
-    candidates = {}
-    for artefact in card.artefacts:
-        if artefact.engine not in installed:
-            continue
-        started = time.perf_counter()
-        classifier = EmotionClassifier.load(
-            bundle, engine=artefact.engine, precision=artefact.precision, threads=threads
+    def engine_alone(candidate: Candidate) -> Call:
+        reads, infer = candidate.classifier.card.input, candidate.classifier.backend.infer
+        batches = [normalise(crop, reads.mean, reads.std) for crop in crops]
+        return lambda number: infer(batches[number % n])
+
+    def face(candidate: Candidate) -> Call:
+        name_emotion = candidate.classifier.probabilities
+        return lambda number: name_emotion(crops[number % n])
+
+    yield session.measure("single", ENGINE_ALONE, 1, engine_alone)
+    yield session.measure("single", "face", 1, face)
+
+
+def faces(session: Session, numbers: Sequence[int]) -> Iterator[Measured]:
+    """Time ``n`` faces of one frame, found beforehand: align, normalise, infer, softmax."""
+    for n in numbers:
+        crowds = [(scene.grey, scene.crowd(n)) for scene in session.scenes]
+
+        def crowd(candidate: Candidate, crowds: list[tuple[np.ndarray, np.ndarray]] = crowds) -> Call:
+            classifier, margin = candidate.classifier, candidate.classifier.card.input.crop.margin
+
+            def call(number: int) -> None:
+                _use_threads(candidate)
+                grey, landmarks = crowds[number % len(crowds)]
+                classifier.probabilities(align(grey, landmarks, margin))
+
+            return call
+
+        yield session.measure("faces", f"{n}", n, crowd)
+
+
+def frame(session: Session) -> Iterator[Measured]:
+    """Time whole frames of the clip, and each stage of them."""
+    stages: dict[str, list[dict[str, float]]] = {name: [] for name in session.candidates}
+
+    def whole_frame(candidate: Candidate) -> Call:
+        look, taken = _look(session, candidate), stages[candidate.name]
+        return lambda number: taken.append(look(number).stage_ms)
+
+    measured = session.measure("frame", "", 0, whole_frame)
+    for name, samples in measured.samples.items():
+        kept = stages[name][TURN : TURN + len(samples[""])]  # the first turn was the warm-up
+        samples |= {stage: [stage_ms[stage] for stage_ms in kept] for stage in STAGES}
+    yield measured
+
+
+def offline(session: Session, batches: Sequence[int]) -> Iterator[Measured]:
+    """Time batches of crops, as many at once as are given: throughput."""
+    for size in batches:
+        starts = range(len(session.crops))
+        crops = [session.crops[(start + np.arange(size)) % len(session.crops)] for start in starts]
+
+        def batch(candidate: Candidate, crops: list[np.ndarray] = crops) -> Call:
+            name_emotions = candidate.classifier.probabilities
+            return lambda number: name_emotions(crops[number % len(crops)])
+
+        yield session.measure("offline", f"{size}", size, batch)
+
+
+def steady(session: Session, duration_s: float) -> Iterator[Measured]:
+    """Time whole frames without a pause, half a minute after the other: does the machine become slower."""
+    calls: dict[str, Call] = {candidate.name: _look(session, candidate) for candidate in session.engines}
+    slices = max(2, round(duration_s / SLICE_S))
+    for place in range(slices):
+        at_s = round(place * duration_s / slices)
+        seconds = duration_s / slices / max(len(calls), 1)
+        case = f"{at_s // 60}:{at_s % 60:02d}"
+        samples = session.turns(calls, label=f"steady {case}", min_seconds=seconds, min_count=TURN, warm_up=place == 0)
+        calls = {name: call for name, call in calls.items() if name in session.candidates}
+        yield Measured(
+            scenario="steady", case=case, faces=0, samples={name: {"": taken} for name, taken in samples.items()}
         )
-        loaded = time.perf_counter()
-        classifier.probabilities(selftest.faces(1, 1))
-        first = time.perf_counter()
-        candidates[str(artefact)] = Candidate(
-            classifier=classifier, load_ms=(loaded - started) * 1e3, first_ms=(first - loaded) * 1e3
-        )
-    if not candidates:
-        step = "pip install 'fer-edge[pi]' or 'fer-edge[nuc]'"
-        raise NotInstalledError(
-            "nothing to measure", expected="an engine of the bundle", got="none installed", next_step=step
-        )
-    idle = EmotionClassifier(card, card.artefacts[0], NullBackend())
-    return candidates | {NULL: Candidate(classifier=idle, load_ms=0.0, first_ms=0.0)}
 
 
-def read_clip(address: str) -> list[Frame]:
-    """Read a clip whole, then keep ``CLIP_FRAMES`` evenly spread frames of it."""
-    with open_source(address) as source:
-        if source.live:
-            step = "record a file, or name synthetic:PICTURE"
-            raise SourceError(
-                "benchmark clip", expected="a file: live frames differ from run to run", got=address, next_step=step
-            )
-        frames = list(source)
-    return frames[:: -(-len(frames) // CLIP_FRAMES)]
+def accuracy(session: Session, labelled: FaceSet) -> Iterator[Measured]:
+    """Name the emotion of every labelled face, one at a time: how long it took, and how often it was right."""
+    n = len(labelled)
+    answers = {candidate.name: np.empty((n, len(EMOTIONS)), np.float32) for candidate in session.engines}
+
+    def name_face(candidate: Candidate) -> Call:
+        classifier, answer = candidate.classifier, answers[candidate.name]
+
+        def call(number: int) -> None:
+            place = number % n
+            answer[place] = classifier.probabilities(labelled.images[place : place + 1])[0]
+
+        return call
+
+    calls = {candidate.name: name_face(candidate) for candidate in session.engines}
+    label = f"accuracy {labelled.split}"
+    samples = session.turns(calls, label=label, min_seconds=0, min_count=n)
+    figures = {}
+    for name in samples.keys() & session.candidates.keys():  # whoever died has not seen all faces
+        metrics = score(labelled.labels, answers[name])
+        low, high = intervals(metrics)["accuracy"]
+        figures[name] = {
+            "n": metrics.n,
+            "accuracy": metrics.accuracy,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "macro_f1": metrics.macro_f1,
+            "ece": metrics.ece,
+        }
+    yield Measured(
+        scenario="accuracy",
+        case=labelled.split,
+        faces=1,
+        samples={name: {"": taken} for name, taken in samples.items()},
+        figures=figures,
+    )
 
 
-def crops_of(clip: list[Frame], detector: ReducedDetector, margin: float) -> NDArray[np.uint8]:
-    """Cut all faces uint8 (n, 48, 48) out of the clip; raise ``SourceError`` when there is none."""
+def _look(session: Session, candidate: Candidate) -> Callable[[int], FrameResult]:
+    """Return what passes frame after frame of the clip through a recogniser of the candidate's own."""
+    recogniser, clip = Recogniser(candidate.classifier, session.detector), session.clip
+
+    def call(number: int) -> FrameResult:
+        _use_threads(candidate)
+        if clip.still:
+            recogniser.reset()
+        return recogniser.process(clip.frame(number))
+
+    return call
+
+
+def _use_threads(candidate: Candidate) -> None:
+    """OpenCV's threads belong to the process; where candidates differ, they change with the turn."""
     import cv2
 
-    crops = []
-    for frame in clip:
-        landmarks = detector.detect(frame.image).landmarks
-        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
-        crops.append(align(grey, landmarks[alignable(landmarks)], margin))
-    faces = np.concatenate(crops)
-    if not len(faces):
-        raise SourceError(
-            "benchmark clip", expected="at least one face", got="none", next_step="name another clip with --source"
-        )
-    return faces
-
-
-def faces_scenario(
-    candidates: dict[str, Candidate], crops: NDArray[np.uint8], n: int, *, min_seconds: float, min_count: int
-) -> dict[str, Latency]:
-    """Time the classification of ``n`` faces in one call: normalise, infer, softmax. Each call gets other faces."""
-    batches = [crops[(start + np.arange(n)) % len(crops)] for start in range(len(crops))]
-
-    def call(classifier: EmotionClassifier, number: int) -> None:
-        classifier.probabilities(batches[number % len(batches)])
-
-    calls = {
-        name: lambda number, classifier=candidate.classifier: call(classifier, number)
-        for name, candidate in candidates.items()
-    }
-    return interleave(calls, min_seconds=min_seconds, min_count=min_count, label=f"faces {n}")
-
-
-def frame_scenario(
-    candidates: dict[str, Candidate], detector: ReducedDetector, clip: list[Frame], *, min_count: int
-) -> dict[str, dict[str, Latency]]:
-    """Time whole frames by stage: candidate -> stage (and "total") -> latency.
-
-    Candidates take turns, frame by frame.
-    """
-    recognisers = {name: Recogniser(candidate.classifier, detector) for name, candidate in candidates.items()}
-    samples: dict[str, dict[str, list[float]]] = {
-        name: {stage: [] for stage in (*STAGES, "total")} for name in candidates
-    }
-    warm_up = len(clip)  # once through the clip, not counted
-    for number, frame in zip(
-        tqdm(range(-warm_up, min_count), desc="frames", unit="frame", leave=False, disable=None),
-        cycle(clip),
-        strict=False,
-    ):
-        for name, recogniser in recognisers.items():
-            stage_ms = recogniser.process(frame).stage_ms
-            if number >= 0:
-                for stage, taken in samples[name].items():
-                    taken.append(sum(stage_ms.values()) if stage == "total" else stage_ms[stage])
-    return {name: {stage: Latency.of(taken) for stage, taken in stages.items()} for name, stages in samples.items()}
+    cv2.setNumThreads(candidate.threads)

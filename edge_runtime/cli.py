@@ -60,6 +60,12 @@ COMMANDS = {
         function="benchmarks.bench:bench",
         extra="pi",
     ),
+    "bench compare": Command(
+        purpose="what became slower or less right from one report to another",
+        options="benchmarks.compare:CompareOptions",
+        function="benchmarks.compare:compare",
+        extra="pi",
+    ),
     "evaluate": Command(
         purpose="accuracy of a bundle's artefacts, or of trained weights",
         options="benchmarks.accuracy:EvaluateOptions",
@@ -104,7 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Every error of the project's own becomes one line on standard error."""
     parser = argparse.ArgumentParser(prog="fer-edge", description="Facial-emotion recognition for small boards.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if (two := " ".join(arguments[:2])) in COMMANDS:  # a command of two words is one name to argparse
+        arguments[:2] = [two]
     asked = next((word for word in arguments if word in COMMANDS), None)
     try:
         for name, command in COMMANDS.items():

@@ -14,6 +14,9 @@ from typing import Self
 UNKNOWN = "unknown"
 EVERY_S = 30.0
 
+NOT_THROTTLED = frozenset({"none", "no under-voltage", UNKNOWN})
+"""What ``Health.throttling`` says where nothing slows the machine down, as far as it tells."""
+
 # Raspberry Pi's firmware: these bits are the state now, the same ones 16 higher say that it has been so since boot
 _BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 
@@ -87,7 +90,16 @@ def _throttling(root: Path) -> tuple[str, str]:
         alarm = read_text(name.with_name("in0_lcrit_alarm"))
         if read_text(name) == "rpi_volt" and alarm in ("0", "1"):
             return ("under-voltage" if alarm == "1" else "no under-voltage"), UNKNOWN
-    return UNKNOWN, UNKNOWN
+    return UNKNOWN, _counted(root)
+
+
+def _counted(root: Path) -> str:
+    """Say how often the cores of an Intel processor have been slowed down by heat; the kernel counts it since boot."""
+    counters = (root / "sys/devices/system/cpu").glob("cpu*/thermal_throttle/core_throttle_count")
+    counts = [int(text) for text in map(read_text, counters) if text.isdigit()]
+    if not counts:
+        return UNKNOWN
+    return f"{sum(counts)} times" if any(counts) else "none"
 
 
 def _named(bits: int) -> str:

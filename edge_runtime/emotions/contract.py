@@ -10,14 +10,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import re
-import typing
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Literal, NoReturn
 
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.errors import BundleError
+from edge_runtime.strict import MismatchError, build
 
 Engine = Literal["onnx", "openvino", "tflite"]
 EngineChoice = Literal["auto", "onnx", "openvino", "tflite"]
@@ -25,7 +24,6 @@ Precision = Literal["fp32", "fp16", "int8"]
 SCHEMA = 1
 CARD_NAME = "model.json"
 
-T = TypeVar("T")
 _NEXT_STEP = "export the bundle again with fer-edge export, or copy it whole"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -180,11 +178,9 @@ def read_card(bundle: Path) -> ModelCard:
     except (ValueError, RecursionError) as error:
         _refuse(str(path), "JSON", error)
     try:
-        return _build(ModelCard, raw, "model.json")
-    except BundleError as error:
-        raise BundleError(
-            f"{path}: {error.what}", expected=error.expected, got=error.got, next_step=error.next_step
-        ) from error
+        return build(ModelCard, raw, "model.json")
+    except (MismatchError, BundleError) as error:
+        _refuse(f"{path}: {error.what}", error.expected, error.got)
     except RecursionError as error:  # lists that json can just read may be too deep to be shown
         _refuse(str(path), "JSON of a few levels", error)
 
@@ -210,43 +206,6 @@ def read_files(bundle: Path, artefact: Artefact) -> list[bytes]:
         _require((got := hashlib.sha256(content).hexdigest()) == sha256, f"sha256 of {bundle / name}", sha256, got)
         contents.append(content)
     return contents
-
-
-def _build(kind: type[T], raw: Any, where: str) -> T:  # noqa: ANN401  (anything can stand in a JSON file)
-    """Build a contract dataclass from decoded JSON, refusing unknown and missing keys and wrong types."""
-    _require(isinstance(raw, dict), where, "an object", raw)
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
-    required = {field.name for field in fields if field.default_factory is dataclasses.MISSING}
-    right = required <= raw.keys() <= {field.name for field in fields}
-    _require(right, f"keys of {where}", ", ".join(field.name for field in fields), ", ".join(raw))
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: _value(hints[name], value, f"{where}.{name}") for name, value in raw.items()})
-
-
-def _value(hint: Any, raw: Any, where: str) -> Any:  # noqa: ANN401  (type hints have no common type)
-    """Check one value against its type hint and return it, with JSON lists as tuples."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, raw, where)
-    if origin is Literal:
-        _require(raw in arguments, where, " | ".join(arguments), raw)
-        return raw
-    if origin is dict:
-        _require(isinstance(raw, dict), where, "an object", raw)
-        return {key: _value(arguments[1], value, f"{where}.{key}") for key, value in raw.items()}
-    if origin is tuple:
-        _require(isinstance(raw, list), where, "a list", raw)
-        endless = arguments[-1] is Ellipsis
-        _require(endless or len(raw) == len(arguments), where, f"{len(arguments)} values", raw)
-        return tuple(
-            _value(arguments[0] if endless else arguments[i], value, f"{where}[{i}]") for i, value in enumerate(raw)
-        )
-    if hint is float:
-        number = isinstance(raw, int | float) and not isinstance(raw, bool)
-        _require(number and abs(raw) < 1e12 and math.isfinite(raw), where, "a finite number", raw)  # noqa: PLR2004  (an integer beyond float would raise)
-        return float(raw)
-    _require(type(raw) is hint, where, hint.__name__, raw)
-    return raw
 
 
 def _require(holds: bool, what: str, expected: str, got: object) -> None:  # noqa: FBT001  (reads as an assertion)
