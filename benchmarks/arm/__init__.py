@@ -1,0 +1,1 @@
+"""The device side on 64-bit Arm, without a board: emulated, tested, and counted in instructions."""

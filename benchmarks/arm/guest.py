@@ -1,0 +1,123 @@
+"""What runs under emulation: one engine's artefacts are loaded, tested and counted, and it reads a picture.
+
+``python -m benchmarks.arm.guest ENGINE COUNT PICTURE OUT [DETECTOR …]``, with the device wheel and its packages alone.
+COUNT is the file that ``counter.c`` counts in; into the folder OUT come ``found.json``, and ``faces.jsonl`` as
+``fer-edge run`` writes it. With each DETECTOR whole frames are counted as well. One thread, for instructions spent
+waiting for another would be counted too.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+from unittest import mock
+
+import numpy as np
+
+from edge_runtime.cli import main as fer_edge
+from edge_runtime.emotions import selftest
+from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
+from edge_runtime.emotions.contract import Artefact, Engine, read_card
+from edge_runtime.emotions.normalise import normalise
+from edge_runtime.errors import BundleError
+from edge_runtime.faces.detectors import DetectorName, open_detector
+from edge_runtime.recogniser import STAGES, Recogniser
+from edge_runtime.sources.synthetic import PanSource
+
+BUNDLE = "student"
+WARM_UP, CALLS = 3, 10
+CYCLE, CYCLES = 3, 2
+"""Frames are counted over two cycles of detection, each of a frame in which faces are looked for and two in which they
+are followed; one cycle before is not counted."""
+
+Clock = Callable[[], int]
+
+
+def instruction_clock(file: Path) -> Clock:
+    """Return what reads the number of instructions that this process has executed."""
+    with file.open("rb") as opened:
+        count = memoryview(mmap.mmap(opened.fileno(), 8, mmap.MAP_SHARED, mmap.PROT_READ)).cast("Q")
+    return lambda: count[0]
+
+
+def count(call: Callable[[], object], clock: Clock) -> int:
+    """Return the mean number of instructions of ``CALLS`` calls after ``WARM_UP`` others."""
+    for _ in range(WARM_UP):
+        call()
+    started = clock()
+    for _ in range(CALLS):
+        call()
+    return round((clock() - started) / CALLS)
+
+
+def count_artefact(artefact: Artefact, clock: Clock) -> dict[str, int]:
+    """Load, and so self-test, an artefact; count one face through the network, and its whole way.
+
+    ``network``: the backend alone. ``face``: normalised, through the network, calibrated probabilities.
+    """
+    classifier = EmotionClassifier.load(BUNDLE, engine=artefact.engine, precision=artefact.precision, threads=1)
+    face = selftest.faces(1, 1)
+    batch = normalise(face, classifier.card.input.mean, classifier.card.input.std)
+    counts = {
+        "network": count(lambda: classifier.backend.infer(batch), clock),
+        "face": count(lambda: classifier.probabilities(face), clock),
+    }
+    classifier.close()
+    return counts
+
+
+def count_frames(engine: Engine, detector: DetectorName, picture: Path, clock: Clock) -> dict[str, int]:
+    """Instructions a frame by stage, of a pan over ``picture``, at the settings of ``fer-edge run``."""
+    # the recogniser's own stopwatch reads the instruction count: its nanoseconds are instructions
+    with (
+        mock.patch("edge_runtime.recogniser.time", SimpleNamespace(perf_counter_ns=clock)),
+        Recogniser.load(BUNDLE, engine=engine, precision="int8", threads=1, detector=detector) as recogniser,
+    ):
+        results = [recogniser.process(frame) for frame in islice(PanSource(picture), CYCLE * (1 + CYCLES))][CYCLE:]
+    return {stage: round(np.mean([result.stage_ms[stage] * 1e6 for result in results])) for stage in STAGES}
+
+
+def count_anchor(clock: Clock) -> int:
+    """Instructions of YuNet on an empty picture of 160×120, whose milliseconds on boards are published."""
+    detector, picture = open_detector("yunet"), np.full((120, 160, 3), 128, np.uint8)
+    return count(lambda: detector.detect(picture), clock)
+
+
+def run_arguments(engine: Engine, precision: str, picture: Path, folder: Path) -> list[str]:
+    """Arguments of ``fer-edge`` that write what it sees in ``picture`` to ``folder``, the same on any machine."""
+    sink, artefact = f"jsonl:{folder / 'faces.jsonl'}", ["--engine", engine, "--precision", precision]
+    return ["run", "--source", str(picture), "--sink", sink, *artefact, "--detector", "mtcnn"]
+
+
+def main() -> int:
+    """Do all of it; return the exit code of ``fer-edge run``."""
+    name, count_file, picture, out, *detectors = sys.argv[1:]
+    engine, clock, folder = cast("Engine", name), instruction_clock(Path(count_file)), Path(out)
+    counts, refused = {}, {}
+    for artefact in read_card(bundle_folder(BUNDLE)).artefacts:
+        if artefact.engine == engine:
+            try:
+                counts[str(artefact)] = count_artefact(artefact, clock)
+            except BundleError as error:
+                refused[str(artefact)] = str(error)
+    for detector in cast("list[DetectorName]", detectors):
+        counts[f"frame by {detector}"] = count_frames(engine, detector, Path(picture), clock)
+    if "yunet" in detectors:
+        counts["anchor"] = {"yunet": count_anchor(clock)}
+    # what the bundle prefers is int8; where that is refused, the engine's first other
+    precision = "int8" if f"{engine} int8" in counts else next(iter(counts)).partition(" ")[2]
+    versions = {dist.name.lower(): dist.version for dist in metadata.distributions()}
+    found = {"versions": versions, "counts": counts, "refused": refused, "precision": precision}
+    (folder / "found.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return fer_edge(run_arguments(engine, precision, Path(picture), folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
