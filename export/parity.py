@@ -13,10 +13,10 @@ TOP1_AGREEMENT = 0.98
 LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 1.5}
 """Most that a logit may differ anywhere: for floats by rounding, for int8 by a fraction of the logits' spread (±4)."""
 
-SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.25}
+SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.4}
 """Most that a logit may differ from device to device.
 
-An int8 kernel may round a few activations the other way; a wrong one is off by whole units.
+An int8 kernel may round a few activations the other way (OpenVINO on Arm: 0.34); a wrong one is off by whole units.
 """
 
 
