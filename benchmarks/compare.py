@@ -88,8 +88,8 @@ def differences(before: Report, after: Report) -> list[str]:
 def judge(old: Row, new: Row, tolerance: float) -> str:
     """Say how ``new`` differs: "same", "slower", "faster", "less accurate", or "unknown" without two intervals.
 
-    Medians differ when their 95 % intervals lie further apart than ``tolerance``, which stands for what changes from run
-    to run and which no interval of one run holds. Accuracies differ when their intervals lie apart.
+    Medians differ when their 95 % intervals lie further apart than ``tolerance``, which stands for what changes from
+    run to run and which no interval of one run holds. Accuracies differ when their intervals lie apart.
     """
     if new.figures.get("accuracy_high", 1.0) < old.figures.get("accuracy_low", 0.0):
         return "less accurate"
