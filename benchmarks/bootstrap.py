@@ -11,7 +11,7 @@ LEAST_STRETCHES = 10
 """Of fewer stretches no interval is given: drawing from so few says little."""
 
 _MOST_STRETCHES = 100
-_RESAMPLES = 1000
+_RESAMPLES = 500
 _EDGES = 1001
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.clock import Latency
 from benchmarks.report import Report, Row, read_report
 from benchmarks.table import NAME, with_interval
 from edge_runtime.errors import DataError, RegressionError, UsageError
@@ -89,21 +88,17 @@ def differences(before: Report, after: Report) -> list[str]:
 def judge(old: Row, new: Row, tolerance: float) -> str:
     """Say how ``new`` differs: "same", "slower", "faster", "less accurate", or "unknown" without two intervals.
 
-    Medians differ when their 95 % intervals lie apart, and they by more than ``tolerance``, which stands for what
-    changes from run to run and which no interval of one run holds. Accuracies differ when their intervals lie apart.
+    Medians differ when their 95 % intervals lie further apart than ``tolerance``, which stands for what changes from
+    run to run and which no interval of one run holds. Accuracies differ when their intervals lie apart.
     """
     if new.figures.get("accuracy_high", 1.0) < old.figures.get("accuracy_low", 0.0):
         return "less accurate"
     if not ("p50_ms" in old.latency.intervals_95 and "p50_ms" in new.latency.intervals_95):
         return "unknown"
-    if _longer(new.latency, old.latency, tolerance):
+    (old_low, old_high), (new_low, new_high) = (row.latency.intervals_95["p50_ms"] for row in (old, new))
+    if new_low > old_high * (1 + tolerance):
         return "slower"
-    return "faster" if _longer(old.latency, new.latency, tolerance) else "same"
-
-
-def _longer(one: Latency, other: Latency, tolerance: float) -> bool:
-    apart = one.intervals_95["p50_ms"][0] > other.intervals_95["p50_ms"][1]
-    return apart and (one.p50_ms or 0) > (other.p50_ms or 0) * (1 + tolerance)
+    return "faster" if old_low > new_high * (1 + tolerance) else "same"
 
 
 def _line(verdict: str, old: Row, new: Row) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -224,3 +226,67 @@ def valid_card() -> str:
         },
     }
     return json.dumps(card)
+
+
+@pytest.fixture(scope="session")
+def bench_report() -> Any:
+    """Return a function that makes a benchmark report of seeded samples, of three artefacts and the null backend.
+
+    ``factors``: candidate -> how many times as slow it is made; other fields of ``Report`` by name.
+    """
+    from benchmarks.conditions import State
+    from benchmarks.report import SCHEMA, Report, Row, rows_of
+    from benchmarks.session import Measured
+    from benchmarks.start import Start
+    from edge_runtime.recogniser import STAGES
+
+    usual_ms = {"tflite int8": 0.2, "onnx int8": 0.25, "onnx fp32": 0.8, "null": 0.002}
+    cases = [("single", "engine alone", 1), ("single", "face", 1), ("frame", "", 0)]
+    cases += [("faces", f"{n}", n) for n in (1, 4, 16)] + [("offline", f"{n}", n) for n in (1, 32)]
+    cases += [("paced", "30", 0), ("steady", "0:00", 0), ("steady", "0:30", 0), ("accuracy", "PublicTest", 1)]
+    own = {
+        "paced": {"within_budget": 0.98, "dropped": 0.01},
+        "accuracy": {
+            "n": 3589.0, "accuracy": 0.67, "accuracy_low": 0.655, "accuracy_high": 0.685, "macro_f1": 0.65, "ece": 0.04
+        },
+    }  # fmt: skip
+
+    @functools.cache
+    def rows_like(seed: int, n: int, **factors: float) -> tuple[Row, ...]:
+        random, rows = np.random.default_rng(seed), []
+        for scenario, case, faces in cases:
+            samples, figures = {}, {}
+            for name, ms in usual_ms.items():
+                whole = random.lognormal(np.log(ms * (faces or 20) * factors.get(name, 1.0)), 0.1, n)
+                stages = STAGES if scenario == "frame" else ("age",) if scenario == "paced" else ()
+                samples[name] = {"": whole.tolist()} | {stage: (whole / 4).tolist() for stage in stages}
+                figures[name] = own.get(scenario, {})
+            measured = Measured(scenario=scenario, case=case, faces=faces, samples=samples, figures=figures)
+            rows += rows_of(measured, "onnx int8")
+        return tuple(rows)
+
+    def make(seed: int = 0, factors: dict[str, float] | None = None, n: int = 500, **fields: Any) -> Report:
+        state = State(
+            when="before", at_s=0.0, governor="performance", frequency_mhz=1800.0, temperature_c=48.5,
+            throttling="none", since_boot="none", load_1min=0.2,
+        )  # fmt: skip
+        after = dataclasses.replace(state, when="after", at_s=60.0, temperature_c=61.0)
+        start = Start(import_ms=100.0, load_ms=50.0, first_ms=1.0, resident_mb=60.0)
+        report = Report(
+            schema=SCHEMA,
+            command="fer-edge bench --source clip.mp4",
+            options={"baseline": "onnx int8", "duration": "1m"},
+            complete=True,
+            machine={"cpu": "a board", "cores": "4", "machine": "aarch64", "system": "Linux", "python": "3.11"},
+            states=(state, after),
+            bundle="student",
+            files={"onnx int8": {"student-int8.onnx": "0" * 64}},
+            detector="yunet",
+            clip={"source": "clip.mp4", "sha256": "1" * 64, "pictures": "70 of 640×480", "faces": "5.0 a picture"},
+            starts=dict.fromkeys(usual_ms, start),
+            died={},
+            rows=rows_like(seed, n, **(factors or {})),
+        )
+        return dataclasses.replace(report, **fields)
+
+    return make

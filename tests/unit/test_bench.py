@@ -1,93 +1,154 @@
-"""fer-edge bench, on the toy bundle."""
+"""fer-edge bench, on the shipped bundle and a short clip."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks import bench as module
 from benchmarks.bench import BenchOptions, bench
-from benchmarks.report import Report, read_report, table, write_report
+from benchmarks.report import Report, read_report
+from benchmarks.scenarios import ENGINE_ALONE
+from benchmarks.start import Start
+from edge_runtime.emotions.classifier import SHIPPED
 from edge_runtime.emotions.contract import read_card
-from edge_runtime.errors import DataError, SourceError, UsageError
+from edge_runtime.errors import BundleError, SourceError, UsageError
 from edge_runtime.recogniser import STAGES
+
+CANDIDATES = ["onnx int8", "tflite int8", "null"]
 
 
 @pytest.fixture(scope="module")
-def report_file(toy_bundle: Path, group_picture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run the benchmark once, briefly."""
-    out = tmp_path_factory.mktemp("bench") / "report.json"
-    source = f"synthetic:{group_picture}"
-    bench(BenchOptions(source=source, bundle=str(toy_bundle), out=out, min_seconds=0.01, min_count=20, faces=(1, 4)))
-    return out
+def options(group_picture: Path, tmp_path_factory: pytest.TempPathFactory) -> BenchOptions:
+    """Return options of a run that is as short as it can be."""
+    return BenchOptions(
+        source=f"synthetic:{group_picture}",
+        engine=("onnx", "tflite"),
+        precision=("int8",),
+        scenarios=("single", "faces", "frame", "paced", "offline"),
+        faces=(1, 4),
+        batches=(8,),
+        fps=(60.0,),
+        duration="1s",
+        min_seconds=0.0,
+        min_count=20,
+        out=tmp_path_factory.mktemp("bench") / "report.json",
+    )
 
 
-def test_report_has_every_artefact_in_every_scenario(report_file: Path, toy_bundle: Path) -> None:
-    """Nine artefacts and the null backend are timed with 1 and 4 faces and frame by frame, each by itself."""
-    report = read_report(report_file)
-    names = [str(artefact) for artefact in read_card(toy_bundle).artefacts] + ["null"]
-    for faces in (1, 4):
-        assert [row.candidate for row in report.rows if row.scenario == "faces" and row.faces == faces] == names
-    stages = [*STAGES, "total"]
-    assert [row.stage for row in report.rows if row.scenario == "frame" and row.candidate == names[0]] == stages
-    latencies = [dataclasses.astuple(row.latency) for row in report.rows]
-    assert len(set(latencies)) == len(latencies)  # no row repeats another's record
+@pytest.fixture(scope="module")
+def report(options: BenchOptions, small_csv: Path) -> Report:
+    """Run the benchmark once, in all its scenarios."""
+    bench(dataclasses.replace(options, data=small_csv))
+    return read_report(options.out)
+
+
+def test_every_candidate_is_measured_in_every_scenario(report: Report) -> None:
+    """The artefacts and the null backend are timed in each case, no row is another's, and the run is complete."""
+    cases = {"single": [ENGINE_ALONE, "face"], "faces": ["1", "4"], "frame": [""], "offline": ["8"]}
+    for scenario, names in cases.items():
+        for case in names:
+            assert sorted(row.candidate for row in report.of(scenario, case=case)) == sorted(CANDIDATES)
+    for scenario, names in {"paced": ["60"], "steady": ["0:00"], "accuracy": ["PublicTest"]}.items():
+        for case in names:
+            assert {row.candidate for row in report.of(scenario, case=case)} == set(CANDIDATES) - {"null"}
+    latencies = [repr(row.latency) for row in report.rows]
+    assert len(set(latencies)) == len(latencies)
     assert all(row.latency.n >= 20 for row in report.rows)
-    assert set(report.load_ms) == set(report.first_ms) == set(names)
+    assert report.complete
+    assert report.died == {}
 
 
-def test_frame_total_is_the_sum_of_its_stages(report_file: Path) -> None:
-    """The mean total of a frame is the sum of the stages' means."""
-    rows = [row for row in read_report(report_file).rows if row.scenario == "frame" and row.candidate == "onnx int8"]
-    *stages, total = (row.latency.mean_ms for row in rows)
-    assert total == pytest.approx(sum(stages))
+def test_a_frame_is_at_least_the_sum_of_its_stages(report: Report) -> None:
+    """The whole call holds its four stages, frame by frame, so its mean is no less than theirs together."""
+    for name in CANDIDATES:
+        (whole,) = (row for row in report.of("frame") if row.candidate == name)
+        stages = [row for stage in STAGES for row in report.of("frame", stage=stage) if row.candidate == name]
+        assert len(stages) == len(STAGES)
+        assert {row.latency.n for row in stages} == {whole.latency.n}
+        assert 0 < sum(row.latency.mean_ms for row in stages) <= whole.latency.mean_ms
 
 
-def test_report_names_machine_versions_and_files(report_file: Path, toy_bundle: Path) -> None:
-    """Conditions and the sha256 of what was timed are in it."""
-    report = read_report(report_file)
-    assert report.conditions["cpu"] != "unknown"
-    assert {"cores", "governor", "python", "numpy", "onnxruntime"} <= report.conditions.keys()
-    assert report.files == {n: s for a in read_card(toy_bundle).artefacts for n, s in a.files.items()}
+def test_the_report_names_machine_files_and_starts(report: Report) -> None:
+    """Versions, states from before to after, sha256 of what was timed, and each candidate's start are in it."""
+    assert {"cpu", "cores", "python", "numpy", "onnxruntime"} <= report.machine.keys()
+    assert (report.states[0].when, report.states[-1].when) == ("before", "after")
+    assert "frame" in {state.when for state in report.states}
+    card = {str(artefact): artefact.files for artefact in read_card(SHIPPED / "student").artefacts}
+    assert report.files == {name: card[name] for name in ("onnx int8", "tflite int8")}
+    assert set(report.starts) == set(CANDIDATES)
+    assert all((row.figures["n"], row.latency.n >= 84) == (84, True) for row in report.of("accuracy"))
 
 
-def test_report_round_trips(report_file: Path, tmp_path: Path) -> None:
-    """What was read and written again is the same document."""
-    report = read_report(report_file)
-    write_report(report, tmp_path / "again.json")
-    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(report_file.read_text())
-    assert all(row.candidate in table(report) for row in report.rows)
+def test_an_engine_that_dies_leaves_a_report(options: BenchOptions, tmp_path: Path, monkeypatch: Any) -> None:
+    """What it gave before it died and all of the others is in the report, which says so; the command ends with 3."""
+    load = module.load
+
+    class Dying:
+        left = 70
+
+        def __init__(self, backend: Any) -> None:
+            self.backend = backend
+
+        def infer(self, batch: np.ndarray) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                message = "the engine is gone"
+                raise RuntimeError(message)
+            return self.backend.infer(batch)
+
+    def load_dying(bundle: str, artefact: Any, threads: int) -> Any:
+        classifier = load(bundle, artefact, threads)
+        if str(artefact) == "onnx int8":
+            classifier.backend = Dying(classifier.backend)  # type: ignore[assignment]
+        return classifier
+
+    start = Start(import_ms=1.0, load_ms=1.0, first_ms=1.0, resident_mb=None)
+    monkeypatch.setattr(module, "measure_start", lambda *_: start)
+    monkeypatch.setattr(module, "load", load_dying)
+    out = tmp_path / "report.json"
+    with pytest.raises(BundleError, match=r"onnx int8 died.*the engine is gone"):
+        bench(dataclasses.replace(options, scenarios=("single", "offline"), duration="", out=out))
+    report = read_report(out)
+    assert report.died == {"onnx int8": "in single face: RuntimeError: the engine is gone"}
+    assert [row.case for row in report.rows if row.candidate == "onnx int8"] == [ENGINE_ALONE]
+    assert len(report.of("offline")) == 2
+    assert "the engine is gone" in out.with_suffix(".html").read_text(encoding="utf-8")
 
 
-def test_a_report_of_another_schema_is_refused(report_file: Path, tmp_path: Path) -> None:
-    """Another schema, and something else than a report, end in a DataError."""
-    other: Report = dataclasses.replace(read_report(report_file), schema=2)
-    write_report(other, tmp_path / "other.json")
-    with pytest.raises(DataError, match="expected schema 1, got 2"):
-        read_report(tmp_path / "other.json")
-    (tmp_path / "list.json").write_text("[]")
-    with pytest.raises(DataError, match="a benchmark report"):
-        read_report(tmp_path / "list.json")
+@pytest.mark.parametrize(
+    ("flag", "values"),
+    [
+        ("--source", {"source": ""}),
+        ("--faces", {"faces": (0,)}),
+        ("--batches", {"batches": (0, 8)}),
+        ("--threads", {"threads": (0,)}),
+        ("--fps", {"fps": (0.0,)}),
+        ("--duration", {"duration": "10"}),
+        ("--min-count", {"min_count": 0}),
+        ("--out", {"out": Path("report.txt")}),
+        ("--faces", {"faces": (1, 1)}),
+    ],
+)
+def test_bad_options_are_refused(flag: str, values: dict[str, Any]) -> None:
+    """No clip, zero faces, a rate of zero, a time without a unit and the like name their flags."""
+    with pytest.raises(UsageError, match=flag):
+        BenchOptions(**({"source": "x"} | values))
 
 
-def test_bad_options_are_refused() -> None:
-    """No clip, zero faces and zero calls name their flags."""
-    with pytest.raises(UsageError, match="--source"):
-        BenchOptions()
-    with pytest.raises(UsageError, match="--faces"):
-        BenchOptions(source="x", faces=(0,))
-    with pytest.raises(UsageError, match="--min-count"):
-        BenchOptions(source="x", min_count=0)
+def test_a_baseline_that_is_not_measured_is_refused(options: BenchOptions) -> None:
+    """The message lists what could be named."""
+    with pytest.raises(UsageError, match="expected one of onnx int8, tflite int8, got openvino fp32"):
+        bench(dataclasses.replace(options, baseline="openvino fp32"))
 
 
-def test_a_clip_without_faces_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
-    """The faces scenario has nothing to read on a clip without a face."""
-    import cv2
-    import numpy as np
-
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((480, 640, 3), 128, np.uint8))
-    with pytest.raises(SourceError, match="at least one face"):
-        bench(BenchOptions(source=str(tmp_path / "grey.png"), bundle=str(toy_bundle), out=tmp_path / "report.json"))
-    assert not (tmp_path / "report.json").exists()
+def test_a_clip_that_cannot_be_opened_leaves_no_report(options: BenchOptions, tmp_path: Path) -> None:
+    """A missing clip ends in a SourceError before anything is measured."""
+    out = tmp_path / "report.json"
+    with pytest.raises(SourceError):
+        bench(dataclasses.replace(options, source=str(tmp_path / "nowhere.mp4"), out=out))
+    assert not out.exists()

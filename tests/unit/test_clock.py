@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.clock import Latency, interleave
+from benchmarks.clock import Latency, interleave, take_turns
 from edge_runtime.errors import UsageError
 
 
@@ -49,3 +49,33 @@ def test_candidates_take_turns_and_get_new_input_each_call() -> None:
     assert latencies["a"].n == latencies["b"].n == 40
     assert [name for name, _ in order[::20]] == list("ababab")
     assert [number for name, number in order if name == "a"] == [*range(20), *range(40)]
+
+
+def test_a_candidate_that_dies_leaves_the_others_running() -> None:
+    """What it gave in whole turns before is kept, its error too; ``interleave`` raises it."""
+
+    def dying(number: int) -> None:
+        if number == 47:
+            message = "the engine is gone"
+            raise RuntimeError(message)
+
+    calls = {"dying": dying, "living": lambda _: None, "stillborn": lambda number: [][number]}
+    turns = take_turns(calls, min_seconds=0, min_count=100, label="test")
+    assert {name: len(taken) for name, taken in turns.samples.items()} == {"dying": 40, "living": 100, "stillborn": 0}
+    assert {name: type(error) for name, error in turns.died.items()} == {"dying": RuntimeError, "stillborn": IndexError}
+    with pytest.raises(RuntimeError, match="the engine is gone"):
+        interleave({"dying": dying}, min_seconds=0, min_count=100, label="test")
+
+
+def test_without_a_warm_up_every_call_counts() -> None:
+    """A run that goes on from another needs no warm-up."""
+    numbers: list[int] = []
+    turns = take_turns({"a": numbers.append}, min_seconds=0, min_count=40, label="test", warm_up=False)
+    assert len(turns.samples["a"]) == 40
+    assert numbers == list(range(40))
+
+
+def test_the_histogram_holds_every_call() -> None:
+    """Each call is in the bin that its time falls in, what is below a microsecond in the first."""
+    latency = Latency.of([0.0, 0.001, 0.0105, 1.0, 1.0, 1000.0])
+    assert latency.bins == {"0": 2, "51": 1, "150": 2, "300": 1}
