@@ -146,8 +146,10 @@ def _board_root(folder: Path, name: str, suite: str) -> None:
     root = folder / name
     root.mkdir(exist_ok=True)
     for part in ("bin", "etc", "lib", "usr"):
+        # trixie's packages lie below /usr; the links beside it come with base-files, which is not among them
+        there = Path(suite) / (part if (folder / suite / part).exists() else f"usr/{part}")
         if not (root / part).is_symlink():
-            (root / part).symlink_to(Path("..") / suite / part)
+            (root / part).symlink_to(Path("..") / there)
 
 
 def _build_wheel(folder: Path) -> Path:

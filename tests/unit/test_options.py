@@ -198,7 +198,7 @@ def test_unknown_key_of_an_inner_part_is_refused() -> None:
         (BenchOptions, {}),
         (BenchOptions, {"source": "a", "faces": (0,)}),
         (BenchOptions, {"source": "a", "min_count": 0}),
-        (BenchOptions, {"source": "a", "threads": 0}),
+        (BenchOptions, {"source": "a", "threads": (0,)}),
     ],
 )
 def test_value_out_of_range_is_refused(kind: type, wrong: dict[str, Any]) -> None:
