@@ -27,7 +27,7 @@ class Chain(nn.Module):
         self.remember = nn.Linear(2 * self.hidden, 8 * self.hidden, bias=False)
         self.read.weight = nn.Parameter(torch.cat(inputs))
         self.read.bias = nn.Parameter(torch.cat(input_bias) + torch.cat(state_bias))
-        self.remember.weight = nn.Parameter(torch.block_diag(*states))
+        self.remember.weight = nn.Parameter(torch.block_diag(*states))  # type: ignore[no-untyped-call]
 
     def forward(self, sequence: Tensor) -> Tensor:
         """States of both directions at each position."""
