@@ -71,6 +71,9 @@ def export(config: ExportConfig) -> None:
     """Run ``fer-edge export``."""
     logging.disable(logging.WARNING)  # three converters' advice to their own developers
     _check_target(config)
+    if config.sensitivity and network_name(config.weights) == "full":
+        step = "leave --sensitivity out"
+        raise UsageError("--sensitivity", expected="the weights of a student", got="a full model's", next_step=step)
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     model = load_network(config.weights)

@@ -328,6 +328,12 @@ def test_each_layer_is_measured_alone(student: Student, small_csv: Path) -> None
     assert "kept in floating point: none" in report(costs, coarse)
 
 
+def test_sensitivity_of_a_full_model_is_refused(toy_teacher: Path, tmp_path: Path) -> None:
+    """Only a student's int8 arithmetic is simulated; that is said before any face is read."""
+    with pytest.raises(UsageError, match="--sensitivity: expected the weights of a student"):
+        export(ExportConfig(weights=toy_teacher, out=tmp_path / "bundle", sensitivity=True))
+
+
 def test_another_python_s_verdict_is_in_the_card(toy_bundle: Path, student: Student, small_csv: Path) -> None:
     """The interpreter of the named Python judges every TFLite artefact as a device would; one without is refused."""
     faces = read_faces(small_csv, "PublicTest").images
