@@ -25,8 +25,12 @@ _STORED = (ResidualBlock, SeparableBlock, BiLSTM, nn.Linear, SoftAttention)
 class WeightGrid(nn.Module):
     """Weights to their nearest int8 values: symmetric, -127 to 127, a scale for each output channel."""
 
+    on = True
+
     def forward(self, weight: Tensor) -> Tensor:
         """Round weights (out, …); the shape stays."""
+        if not self.on:
+            return weight
         scale = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / 127
         zero = torch.zeros_like(scale, dtype=torch.int32)
         return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
@@ -35,6 +39,7 @@ class WeightGrid(nn.Module):
 class ActivationGrid(nn.Module):
     """Activations to 256 values between averages of a step's least and greatest one; both are part of the state."""
 
+    on = True
     low: Tensor
     high: Tensor
 
@@ -46,6 +51,8 @@ class ActivationGrid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Round ``x`` of any shape; in training, move the range towards its own first."""
+        if not self.on:
+            return x
         if self.training:
             step = _RANGE_STEP if self.high > self.low else 1.0
             low, high = x.detach().float().aminmax()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import logging
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +40,15 @@ from edge_runtime.emotions.contract import (
 )
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD, normalise
-from edge_runtime.errors import RegressionError, UsageError
+from edge_runtime.errors import DataError, RegressionError, UsageError
 from edge_runtime.options import data_path
 from edge_runtime.scoring.calibration import fit_temperature
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.metrics import score, softmax
-from export import parity, to_onnx, to_openvino, to_tflite
+from export import elsewhere, parity, to_onnx, to_openvino, to_tflite
 from export.calibrate import calibration_faces
 from export.config import ExportConfig
+from export.sensitivity import report, sensitivity
 from train.checkpoint import load_meta
 from train.evaluate import predict
 
@@ -68,6 +71,9 @@ def export(config: ExportConfig) -> None:
     """Run ``fer-edge export``."""
     logging.disable(logging.WARNING)  # three converters' advice to their own developers
     _check_target(config)
+    if config.sensitivity and network_name(config.weights) == "full":
+        step = "leave --sensitivity out"
+        raise UsageError("--sensitivity", expected="the weights of a student", got="a full model's", next_step=step)
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     model = load_network(config.weights)
@@ -80,9 +86,9 @@ def export(config: ExportConfig) -> None:
         command="fer-edge " + " ".join(sys.argv[1:]),
         licence="Apache-2.0",
     )
-    card = write_bundle(
-        network_name(config.weights), model.eval(), calibration, public, config.out, config.seed, provenance
-    )
+    card = write_bundle(config, model, calibration, public, provenance)
+    if config.sensitivity:
+        print(report(sensitivity(model, calibration, public), model))
     if card.provenance.omitted:
         got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
         step = "the bundle holds the others; retrain, or export with other tool versions"
@@ -98,47 +104,60 @@ def network_name(weights: Path) -> str:
 
 
 def write_bundle(
-    name: str,
+    config: ExportConfig,
     model: torch.nn.Module,
     calibration: NDArray[np.float32],
     public: FaceSet,
-    out: Path,
-    seed: int,
     provenance: Provenance,
 ) -> ModelCard:
     """Convert ``model`` to each of its engines and precisions, measure each on ``public``, put what agrees in ``out``.
 
-    Nothing of ``out`` is touched before the new bundle is whole. What disagrees is named in ``provenance.omitted``.
+    Nothing of ``config.out`` is touched before the new bundle is whole. What disagrees is named in
+    ``provenance.omitted``. Raises ``UsageError`` when an engine lacks an operator, ``DataError`` when the disk is full.
     """
-    reference = predict(model, public.images)
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    reference, out = predict(model, public.images), config.out
+    unfinished = out.with_name(out.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        card = _fill(partial, name, model, calibration, public, reference, seed, provenance)
-        _replace(partial, out)
+        unfinished.mkdir(parents=True)
+        card = _fill(unfinished, config, model, calibration, public, reference, provenance)
+        if config.tflite_runtime:
+            found = elsewhere.verdicts(config.tflite_runtime, unfinished, public.images, reference)
+            artefacts = (dataclasses.replace(a, elsewhere=found.get(str(a), {})) for a in card.artefacts)
+            write_card(unfinished, dataclasses.replace(card, artefacts=tuple(artefacts)))
+        card = read_card(unfinished)  # what was written is what a device will read
+        _replace(unfinished, out)
+    except OSError as error:
+        step = "see to it and give the command again; a bundle from before is whole"
+        expected = "room on the disk, and the right to write"
+        raise DataError(f"bundle {out}", expected=expected, got=str(error), next_step=step) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     print(table(card))
     return card
 
 
 def _fill(
     folder: Path,
-    name: str,
+    config: ExportConfig,
     model: torch.nn.Module,
     calibration: NDArray[np.float32],
     public: FaceSet,
     reference: NDArray[np.float32],
-    seed: int,
     provenance: Provenance,
 ) -> ModelCard:
     """Write every artefact that passes the gate, and the card, into an empty folder."""
-    temperature = fit_temperature(public.labels, reference)
+    name, temperature = network_name(config.weights), fit_temperature(public.labels, reference)
     artefacts, omitted = [], {}
-    todo, total = conversions(name, model, calibration), 3 * len(ENGINES[name])
-    for engine, precision, files in tqdm(todo, total=total, desc="artefacts", unit="artefact"):
-        artefact, objection = measure(engine, precision, files, public, reference, temperature, seed)
+    todo = list(conversions(name, model, calibration))
+    for engine, precision, convert in tqdm(todo, desc="artefacts", unit="artefact"):
+        try:
+            files = convert()
+            artefact, objection = measure(engine, precision, files, public, reference, temperature, config.seed)
+        except (RuntimeError, ValueError, TypeError, LookupError) as error:  # the converters' and the engines'
+            step = "build the network of operators that every engine has"
+            expected, got = "operators that it has", str(error).strip().partition("\n")[0][:300]
+            raise UsageError(f"{name} for {engine} {precision}", expected=expected, got=got, next_step=step) from error
         if objection:
             omitted[str(artefact)] = objection
             continue
@@ -155,44 +174,43 @@ def _fill(
         input=READS,
         temperature=temperature,
         artefacts=tuple(artefacts),
-        provenance=Provenance(
-            **{field: getattr(provenance, field) for field in Provenance.__slots__} | {"omitted": omitted}
-        ),
+        provenance=dataclasses.replace(provenance, omitted=omitted),
     )
     write_card(folder, card)
-    return read_card(folder)  # what was written is what a device will read
+    return card
 
 
 def conversions(
     name: str, model: torch.nn.Module, calibration: NDArray[np.float32]
-) -> Iterator[tuple[Engine, Precision, Files]]:
-    """Yield the files of each artefact of ``ENGINES[name]``, each converted when it is asked for."""
-    onnx_fp32 = to_onnx.to_fp32(model)
-    onnx: dict[Precision, Callable[[], bytes]] = {
-        "fp32": lambda: onnx_fp32,
-        "fp16": lambda: to_onnx.to_fp16(onnx_fp32),
-        "int8": lambda: to_onnx.to_int8(onnx_fp32, calibration),
+) -> Iterator[tuple[Engine, Precision, Callable[[], Files]]]:
+    """Yield each artefact of ``ENGINES[name]`` with what makes its files when it is called."""
+    onnx, tflite = cache(partial(to_onnx.to_fp32, model)), cache(partial(to_tflite.to_fp32, model))
+    contents: dict[Engine, dict[Precision, Callable[[], tuple[bytes, ...]]]] = {
+        "onnx": {
+            "fp32": lambda: (onnx(),),
+            "fp16": lambda: (to_onnx.to_fp16(onnx()),),
+            "int8": lambda: (to_onnx.to_int8(onnx(), calibration),),
+        },
+        "openvino": {
+            "fp32": lambda: to_openvino.to_fp(onnx(), half=False),
+            "fp16": lambda: to_openvino.to_fp(onnx(), half=True),
+            "int8": lambda: to_openvino.to_int8(onnx(), calibration),
+        },
+        "tflite": {
+            "fp32": lambda: (tflite(),),
+            "fp16": lambda: (to_tflite.to_fp16(tflite()),),
+            "int8": lambda: (to_tflite.to_int8(tflite(), calibration),),
+        },
     }
-    for precision, convert in onnx.items():
-        yield "onnx", precision, {f"{name}-{precision}.onnx": convert()}
-    openvino: dict[Precision, Callable[[], tuple[bytes, bytes]]] = {
-        "fp32": lambda: to_openvino.to_fp(onnx_fp32, half=False),
-        "fp16": lambda: to_openvino.to_fp(onnx_fp32, half=True),
-        "int8": lambda: to_openvino.to_int8(onnx_fp32, calibration),
-    }
-    for precision, convert_pair in openvino.items():
-        xml, weights = convert_pair()
-        yield "openvino", precision, {f"{name}-{precision}.xml": xml, f"{name}-{precision}.bin": weights}
-    if "tflite" not in ENGINES[name]:
-        return
-    tflite_fp32 = to_tflite.to_fp32(model)
-    tflite: dict[Precision, Callable[[], bytes]] = {
-        "fp32": lambda: tflite_fp32,
-        "fp16": lambda: to_tflite.to_fp16(tflite_fp32),
-        "int8": lambda: to_tflite.to_int8(tflite_fp32, calibration),
-    }
-    for precision, convert in tflite.items():
-        yield "tflite", precision, {f"{name}-{precision}.tflite": convert()}
+    for engine in ENGINES[name]:
+        for precision, make in contents[engine].items():
+            yield engine, precision, partial(_named, name, engine, precision, make)
+
+
+def _named(name: str, engine: Engine, precision: Precision, make: Callable[[], tuple[bytes, ...]]) -> Files:
+    """Make an artefact's files under their names."""
+    endings = ("xml", "bin") if engine == "openvino" else (engine,)
+    return {f"{name}-{precision}.{ending}": content for ending, content in zip(endings, make(), strict=True)}
 
 
 def measure(
@@ -244,6 +262,8 @@ def table(card: ModelCard) -> str:
         accuracy = f"{metrics.accuracy:>10.4f}{metrics.macro_f1:>10.4f}{metrics.ece:>8.4f}"
         closeness = f"{agreement.top1_agreement:>11.4f}{agreement.max_abs_diff:>10.2g}"
         lines.append(f"{artefact!s:<16}{artefact.size_bytes / 1000:>8.0f}{accuracy}{closeness}")
+    for artefact in card.artefacts:
+        lines += [f"{artefact} on {other}: {verdict}" for other, verdict in artefact.elsewhere.items()]
     lines += [f"left out: {name}: {reason}" for name, reason in card.provenance.omitted.items()]
     return "\n".join(lines)
 

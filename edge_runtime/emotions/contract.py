@@ -79,7 +79,10 @@ class SelfTest:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
-    """One engine × precision. ``files``: name -> sha256, the engine's main file first."""
+    """One engine × precision. ``files``: name -> sha256, the engine's main file first.
+
+    ``elsewhere`` (may be missing): another version of the engine that it was run by -> "right", or why it is not.
+    """
 
     engine: Engine
     precision: Precision
@@ -89,6 +92,7 @@ class Artefact:
     metrics: dict[str, SplitMetrics]
     parity: Parity
     selftest: SelfTest
+    elsewhere: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         """Name the artefact for people."""

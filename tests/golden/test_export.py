@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 import torch
 from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
+from torch import nn
 
 from distill.config import StudentConfig
 from distill.networks import load_network
@@ -21,8 +25,9 @@ from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import Parity, Precision, read_card
+from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import normalise
-from edge_runtime.errors import BundleError, DataError, RegressionError, UsageError
+from edge_runtime.errors import BundleError, DataError, NotInstalledError, RegressionError, UsageError
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from export import bundle as exporting
@@ -31,7 +36,9 @@ from export.bundle import conversions, export, network_name
 from export.calibrate import calibration_faces
 from export.chain import Chain
 from export.config import ExportConfig
+from export.elsewhere import verdicts
 from export.flatbuffer import compact
+from export.sensitivity import report, sensitivity
 from train.checkpoint import load_meta, load_weights
 from train.model import BiLSTM
 
@@ -87,8 +94,8 @@ def test_the_card_and_the_files_are_named_after_the_network(toy_student: Path, t
     (nano / "weights.json").write_text(json.dumps(meta))
     assert network_name(nano) == "student-nano"
     assert network_name(toy_student) == "student"
-    _, _, files = next(conversions("student-nano", load_network(nano), np.zeros((64, 1, 48, 48), np.float32)))
-    assert list(files) == ["student-nano-fp32.onnx"]
+    engine, precision, convert = next(conversions("student-nano", load_network(nano), np.zeros(0, np.float32)))
+    assert (engine, precision, list(convert())) == ("onnx", "fp32", ["student-nano-fp32.onnx"])
 
 
 def test_a_chain_is_the_lstm() -> None:
@@ -105,8 +112,8 @@ def test_a_recurrent_student_is_an_artefact_in_every_engine() -> None:
     model, faces = Student(shape).eval(), normalise(selftest.faces(5, 64))
     with torch.inference_mode():
         expected = model(torch.from_numpy(faces)).numpy()
-    for engine, precision, files in conversions("student", model, faces):
-        logits = open_backend(engine, list(files.values()), threads=1).infer(faces)
+    for engine, precision, convert in conversions("student", model, faces):
+        logits = open_backend(engine, list(convert().values()), threads=1).infer(faces)
         tolerance = {"fp32": 1e-4, "fp16": 1e-3, "int8": 0.1 * np.abs(expected).max()}[precision]
         np.testing.assert_allclose(logits, expected, atol=tolerance, err_msg=f"{engine} {precision}")
 
@@ -143,22 +150,54 @@ def test_an_artefact_that_disagrees_is_left_out_and_named(
     assert not (out / "student-int8.tflite").exists()
 
 
-def test_an_export_that_fails_leaves_the_old_bundle_untouched(
-    toy_student: Path, small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A full disk in mid-export ends with its error, and the bundle from before is still whole."""
+@pytest.fixture
+def old_bundle(tmp_path: Path) -> Path:
+    """Make a bundle from before, alone in its folder."""
     out = tmp_path / "bundle"
     out.mkdir()
     (out / "model.json").write_text("the old one")
+    return out
 
-    def full_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exporting, "write_card", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
-    assert (out / "model.json").read_text() == "the old one"
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+def untouched(bundle: Path) -> bool:
+    """Whether the bundle from before is as it was, and nothing lies beside it."""
+    return (bundle / "model.json").read_text() == "the old one" and [*bundle.parent.iterdir()] == [bundle]
+
+
+def test_a_full_disk_leaves_the_old_bundle_untouched(
+    toy_student: Path, small_csv: Path, old_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up in mid-export ends in one clear error."""
+
+    def write(path: Path, content: bytes) -> int:
+        if "fp16" in path.name:
+            raise OSError(28, "No space left on device")
+        with path.open("wb") as file:
+            return file.write(content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(DataError, match=r"expected room on the disk.*No space left"):
+        export(ExportConfig(weights=toy_student, data=small_csv, out=old_bundle, calibration=64))
+    assert untouched(old_bundle)
+
+
+def test_an_operator_that_an_engine_lacks_leaves_the_old_bundle_untouched(
+    toy_student: Path, small_csv: Path, old_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network with an operator that ONNX has not ends in one clear error that names engine and precision."""
+
+    class Strange(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.student = load_network(toy_student)
+
+        def forward(self, faces: torch.Tensor) -> torch.Tensor:
+            return self.student(torch.special.bessel_j0(faces))
+
+    monkeypatch.setattr(exporting, "load_network", lambda _: Strange().eval())
+    with pytest.raises(UsageError, match="student for onnx fp32: expected operators that it has"):
+        export(ExportConfig(weights=toy_student, data=small_csv, out=old_bundle, calibration=64))
+    assert untouched(old_bundle)
 
 
 def test_export_replaces_nothing_but_a_bundle(toy_student: Path, small_csv: Path, tmp_path: Path) -> None:
@@ -194,6 +233,24 @@ def test_an_artefact_that_computes_something_else_is_refused(toy_bundle: Path, t
     for engine, precision in NINE:
         with pytest.raises(BundleError, match="self-test of"):
             EmotionClassifier.load(copy, engine=engine, precision=precision)
+
+
+def test_a_flipped_weight_with_the_right_sha256_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
+    """A file with one changed weight byte, hashed anew, fails the self-test: artefact, difference and tolerance."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, copy)
+    name = "student-fp32.bin"  # OpenVINO's weights and nothing else: any byte of it is one of a weight
+    content = bytearray((copy / name).read_bytes())
+    content[3] ^= 0x40  # the exponent of the first: a factor of 2^128 or its inverse
+    (copy / name).write_bytes(content)
+    raw = json.loads((copy / "model.json").read_text())
+    for artefact in raw["artefacts"]:
+        if name in artefact["files"]:
+            artefact["files"][name] = hashlib.sha256(content).hexdigest()
+    (copy / "model.json").write_text(json.dumps(raw))
+    said = r"self-test of openvino fp32 on openvino .*: expected logits within 0\.001 .*, got a difference of "
+    with pytest.raises(BundleError, match=said):
+        EmotionClassifier.load(copy, engine="openvino", precision="fp32")
 
 
 def test_garbage_with_the_right_sha256_is_refused(toy_bundle: Path, tmp_path: Path) -> None:
@@ -243,6 +300,65 @@ def test_calibration_on_too_few_faces_is_refused(small_csv: Path) -> None:
     """An emotion with too few faces is named."""
     with pytest.raises(DataError, match="calibration faces of 'angry'"):
         calibration_faces(read_faces(small_csv, "PublicTest"), 128, seed=1)
+
+
+def test_calibration_without_an_emotion_is_refused(small_csv: Path) -> None:
+    """An emotion that has no face at all is named."""
+    faces = read_faces(small_csv, "Training")
+    others = faces.labels != EMOTIONS.index("disgust")
+    some = dataclasses.replace(faces, images=faces.images[others], labels=faces.labels[others])
+    with pytest.raises(DataError, match="calibration faces of 'disgust': expected at least 10, got 0"):
+        calibration_faces(some, 64, seed=1)
+
+
+def test_each_layer_is_measured_alone(student: Student, small_csv: Path) -> None:
+    """The input, each unit, linear layer and sum has a row; a layer with coarse weights is the dearest."""
+    public = read_faces(small_csv, "PublicTest")
+    calibration = normalise(read_faces(small_csv, "Training").images[:64])
+    coarse = copy.deepcopy(student)
+    with torch.no_grad():  # one weight that is a thousand times the others leaves these no values but zero
+        coarse.attention.hidden.weight[:, 0] = 0
+        coarse.classify.weight[:, 0] = 1000
+    costs = sensitivity(coarse, calibration, public)
+    layers = {cost.layer for cost in costs}
+    assert {"input", "backbone.0", "backbone.1.first", "attention.hidden", "attention", "classify"} <= layers
+    assert len(layers) == len(costs)
+    assert costs[0].layer == "classify"
+    assert all(0 <= cost.top1_agreement <= 1 for cost in costs)
+    assert "kept in floating point: none" in report(costs, coarse)
+
+
+def test_sensitivity_of_a_full_model_is_refused(toy_teacher: Path, tmp_path: Path) -> None:
+    """Only a student's int8 arithmetic is simulated; that is said before any face is read."""
+    with pytest.raises(UsageError, match="--sensitivity: expected the weights of a student"):
+        export(ExportConfig(weights=toy_teacher, out=tmp_path / "bundle", sensitivity=True))
+
+
+def test_another_python_s_verdict_is_in_the_card(toy_bundle: Path, student: Student, small_csv: Path) -> None:
+    """The interpreter of the named Python judges every TFLite artefact as a device would; one without is refused."""
+    faces = read_faces(small_csv, "PublicTest").images
+    with torch.inference_mode():
+        reference = student(torch.from_numpy(normalise(faces))).numpy()
+    found = verdicts(Path(sys.executable), toy_bundle, faces, reference)
+    assert set(found) == {"tflite fp32", "tflite fp16", "tflite int8"}
+    assert {name.split()[0] for others in found.values() for name in others} == {"ai-edge-litert"}
+    assert {verdict for others in found.values() for verdict in others.values()} == {"right"}
+    wrong = verdicts(Path(sys.executable), toy_bundle, faces, -reference)
+    assert all("top-1 agreement" in verdict for others in wrong.values() for verdict in others.values())
+    with pytest.raises(NotInstalledError, match="pi-legacy"):
+        verdicts(Path("no/such/python"), toy_bundle, faces, reference)
+
+
+@pytest.mark.slow
+def test_tflite_artefacts_are_right_on_tflite_runtime(
+    tflite_runtime: Path, student: Student, toy_bundle: Path, small_csv: Path
+) -> None:
+    """The older interpreter computes the same."""
+    faces = read_faces(small_csv, "PublicTest").images
+    with torch.inference_mode():
+        reference = student(torch.from_numpy(normalise(faces))).numpy()
+    found = verdicts(tflite_runtime, toy_bundle, faces, reference)
+    assert found == {f"tflite {p}": {"tflite-runtime 2.14.0": "right"} for p in ("fp32", "fp16", "int8")}
 
 
 @pytest.fixture(scope="module")

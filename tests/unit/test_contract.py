@@ -83,6 +83,7 @@ def test_card_survives_writing_and_reading(valid_card: str, tmp_path: Path) -> N
     assert read_card(tmp_path) == card
     plain = json.loads((tmp_path / CARD_NAME).read_text(encoding="utf-8"))
     assert plain["provenance"].pop("omitted") == {}
+    assert [artefact.pop("elsewhere") for artefact in plain["artefacts"]] == [{}] * len(plain["artefacts"])
     assert plain == json.loads(valid_card)
 
 
@@ -92,6 +93,13 @@ def test_omitted_artefacts_are_kept(valid_card: str, tmp_path: Path) -> None:
     card["provenance"]["omitted"] = {"tflite int8": "top-1 agreement 0.91"}
     read = read_card(written(tmp_path, card))
     assert read.provenance.omitted == {"tflite int8": "top-1 agreement 0.91"}
+
+
+def test_what_another_engine_version_said_is_kept(valid_card: str, tmp_path: Path) -> None:
+    """An artefact's verdicts of other versions of its engine are read as they were written."""
+    card = json.loads(valid_card)
+    card["artefacts"][0]["elsewhere"] = {"engine 1.0": "refused: self-test"}
+    assert read_card(written(tmp_path, card)).artefacts[0].elsewhere == {"engine 1.0": "refused: self-test"}
 
 
 def test_whole_numbers_are_floats_where_floats_stand(valid_card: str, tmp_path: Path) -> None:
