@@ -14,7 +14,7 @@ from edge_runtime.recogniser import STAGES
 
 _ENGINES = {"tflite": "#0d9488", "onnx": "#d97706", "openvino": "#6366f1", NULL: "#94a3b8"}
 _DASHES = {"int8": "", "fp16": "7 4", "fp32": "2 4"}
-_STAGE_COLOURS = ("#475569", "#0ea5e9", "#a3e635", "#f43f5e")
+STAGE_COLOURS = ("#475569", "#0ea5e9", "#a3e635", "#f43f5e")
 _LEFT = 190.0
 _RIGHT = 810.0
 
@@ -55,13 +55,13 @@ def stage_stack(report: Report) -> Plot:
     axis = Axis(low=0, high=max(totals.values()) * 1.02, start=_LEFT, end=_RIGHT)
     top, bottom = 40.0, strip * len(totals) + 52
     plot.x_axis(axis, top, bottom, "ms, means, which add up")
-    for place, (stage, colour) in enumerate(zip(STAGES, _STAGE_COLOURS, strict=True)):
+    for place, (stage, colour) in enumerate(zip(STAGES, STAGE_COLOURS, strict=True)):
         plot.bar(_LEFT + 130 * place, 10, 14, 14, colour, stage)
         plot.text(_LEFT + 130 * place + 20, 18, stage)
     means = {(row.candidate, row.stage): row.latency.mean_ms for row in report.rows if row.scenario == "frame"}
     for number, (name, total) in enumerate(totals.items()):
         y, reached = top + 8 + strip * number, 0.0
-        for stage, colour in zip(STAGES, _STAGE_COLOURS, strict=True):
+        for stage, colour in zip(STAGES, STAGE_COLOURS, strict=True):
             ms = means[name, stage]
             hint = f"{name}, {stage}: {milliseconds(ms)} ms"
             plot.bar(axis(reached), y, axis(ms) - axis(0), strip - 8, colour, hint)

@@ -75,7 +75,7 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
         )
         found.append(("One face", text, charts.distribution(rows)))
     if report.of("frame"):
-        text = f"The whole way of a frame of the clip, {report.clip['faces']}; faces found by {report.detector}."
+        text = f"The whole way of a frame of the clip, faces {report.clip['faces']}, found by {report.detector}."
         found.append(("A frame by stage", text, charts.stage_stack(report)))
     if report.of("faces"):
         text = (

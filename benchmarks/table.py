@@ -201,7 +201,9 @@ def _ratios(report: Report) -> str:
     """Lay out each candidate's ratio to the baseline, turn by turn; "~" where its interval holds 1."""
     rows = [row for scenario in ("single", "faces", "frame", "offline") for row in report.of(scenario)]
     cases = list(dict.fromkeys((row.scenario, row.case) for row in rows))
-    ratios = {(row.candidate, row.scenario, row.case): row.ratio for row in rows}
+    ratios = {(row.candidate, row.scenario, row.case): row.ratio for row in rows if row.ratio}
+    if not ratios:
+        return ""  # too few turns of any
 
     def cell(name: str, case: tuple[str, str]) -> str:
         if (ratio := ratios.get((name, *case))) is None:
@@ -212,10 +214,10 @@ def _ratios(report: Report) -> str:
     names, blocks = by_candidate(rows), []
     for first in range(0, len(cases), _MOST_COLUMNS):
         some = cases[first : first + _MOST_COLUMNS]
-        heads = [case.split()[0] if scenario == "single" else f"{scenario} {case}" for scenario, case in some]
+        heads = [case.split()[0] if scenario == "single" else f"{scenario} {case}".strip() for scenario, case in some]
         blocks.append(_grid("", heads, {name: [cell(name, case) for case in some] for name in names}))
     title = f"times as long as {report.options['baseline']} beside it, turn by turn (~ no difference to tell)"
-    return "\n".join([title, *blocks]) if blocks else ""
+    return "\n".join([title, *blocks])
 
 
 def _steady(report: Report) -> str:

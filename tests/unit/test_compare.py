@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,13 @@ def test_bad_options_are_refused() -> None:
         CompareOptions(before="a.json")
     with pytest.raises(UsageError, match="--tolerance"):
         CompareOptions(before="a.json", after="b.json", tolerance=-0.1)
+
+
+def test_two_reports_of_a_hundred_scenarios_take_no_two_seconds(files: Any, bench_report: Any) -> None:
+    """Reading and comparing 100 cases of four candidates costs less than two seconds of processor time."""
+    rows = bench_report().of("single", case="face")
+    many = tuple(dataclasses.replace(row, case=f"{number}") for number in range(100) for row in rows)
+    options = files(bench_report(rows=many), before=bench_report(rows=many))
+    began = time.process_time()
+    compare(options)
+    assert time.process_time() - began < 2
