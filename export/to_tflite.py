@@ -56,7 +56,7 @@ def to_int8(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
 
     The activations' ranges are the whole ones seen in ``calibration`` (n, 1, 48, 48).
     The quantiser's own aggregation is a moving average, which clips; and both signatures see the same faces, so that
-    a face has the same logits whichever batch it comes in.
+    a face has the same logits whichever batch it comes in, but for a rounding: float kernels differ in the last bit.
     """
     static = recipe.static_wi8_ai8()
     manager = recipe_manager.RecipeManager()

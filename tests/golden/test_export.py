@@ -78,11 +78,15 @@ def test_every_artefact_equals_torch_at_every_batch(
 
 @pytest.mark.parametrize(("engine", "precision"), NINE)
 def test_a_face_has_the_same_logits_in_any_batch(toy_bundle: Path, engine: str, precision: str) -> None:
-    """Batching changes nothing: nine faces together are the nine faces one by one."""
+    """Batching changes nothing: nine faces together are the nine faces one by one.
+
+    TFLite's two signatures are calibrated each by its own kernels, so there an int8 value may round the other way.
+    """
     classifier = EmotionClassifier.load(toy_bundle, engine=engine, precision=precision)
     faces = selftest.faces(4, 9)
     alone = np.concatenate([classifier.logits(face[None]) for face in faces])
-    assert np.abs(classifier.logits(faces) - alone).max() < 1e-4
+    steps = 0.05 if (engine, precision) == ("tflite", "int8") else 1e-4  # two steps of the toy's int8 logits
+    assert np.abs(classifier.logits(faces) - alone).max() < steps
 
 
 def test_the_card_and_the_files_are_named_after_the_network(toy_student: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def write_picture(path: Path, image: NDArray[np.uint8] | None = None) -> Path:
 @pytest.mark.parametrize("address", ["synthetic:", "synthetic:none.png", "synthetic:a\0b", "synthetic:" + "a" * 5000])
 def test_clip_of_a_missing_picture_is_refused(address: str) -> None:
     """A clip needs a picture that is there."""
-    with pytest.raises(SourceError, match="expected a (picture|file)"):
+    with pytest.raises(SourceError, match=r"expected a (picture|file)"):
         open_source(address)
 
 
