@@ -88,6 +88,8 @@ class DistillConfig(FitConfig):
             free = self.student in {StudentConfig(), NANO}
             require("network", self.network, holds=free, expected="student, where another shape is asked for")
             object.__setattr__(self, "student", NANO)
+        both = self.quantise_from is not None and self.start_from is not None
+        require("start_from", self.start_from, holds=not both, expected="none beside --quantise-from")
         quantised = self.quantise_from is not None and self.network == "full"
         require(
             "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"

@@ -81,8 +81,9 @@ def distill(config: DistillConfig) -> None:
         with run.one_by_one():
             targets = teacher_targets(teachers, training, config)
         network = FullModel(config.model) if config.network == "full" else Student(config.student)
+        if first := config.quantise_from or config.start_from:
+            load_weights(first, network)
         if config.quantise_from:
-            load_weights(config.quantise_from, network)
             simulate_int8(network)
         model = fit(DistillObjective(network, training, targets, config), training, public, config, run)
         if config.quantise_from:

@@ -139,6 +139,16 @@ def test_the_full_model_can_be_taught_and_teach(options: DistillConfig, toy_teac
     assert taught.state_dict().keys() == load_network(toy_teacher).state_dict().keys()
 
 
+def test_a_warm_restart_begins_with_the_weights_of_another_run(options: DistillConfig, toy_teacher: Path) -> None:
+    """With a learning rate of next to nothing the first network's weights come out again; one beginning is enough."""
+    restart = {"network": "full", "epochs": 1, "batch": 24, "start_from": toy_teacher, "learning_rate": 1e-12}
+    distill(dataclasses.replace(options, **restart))
+    first, again = (dict(load_network(folder).named_parameters()) for folder in (toy_teacher, options.out))
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    with pytest.raises(UsageError, match="--start-from"):
+        dataclasses.replace(options, start_from=toy_teacher, quantise_from=toy_teacher)
+
+
 def test_a_student_cannot_teach(toy_student: Path) -> None:
     """A student's folder in the place of a full model's is named as such."""
     with pytest.raises(DataError, match="expected those of a model, got student"):
