@@ -100,6 +100,7 @@ class TrainConfig(FitConfig):
     label_smoothing: float = option(0.1, "share of the target spread over all seven emotions")
     corrupt_share: float = option(0.25, "share of the faces that are corrupted for the autoencoder to clean")
     restore_weight: float = option(2.0, "weight of the autoencoder's squared error beside the cross entropy")
+    restore_epochs: int = option(12, "epochs in which the autoencoder learns alone, before all parts learn together")
     ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
     ferplus_weight: float = option(0.0, "weight of an auxiliary head that learns the FER+ votes; it is not kept")
     model: ModelConfig = group(ModelConfig)
@@ -111,7 +112,7 @@ class TrainConfig(FitConfig):
         self._shares("mixup_share", "cutmix_share", "label_smoothing", "corrupt_share")
         mixed = self.mixup_share + self.cutmix_share
         require("cutmix_share", mixed, holds=mixed <= 1, expected="at most 1 together with --mixup-share")
-        for name in ("class_weight_power", "restore_weight", "ferplus_weight"):
+        for name in ("class_weight_power", "restore_weight", "restore_epochs", "ferplus_weight"):
             self._at_least(name, 0)
         idle = self.ferplus is not None and self.ferplus_weight == 0
         require("ferplus_weight", 0, holds=not idle, expected="more than 0 where --ferplus names votes")

@@ -31,6 +31,7 @@ from train.evaluate import predict
 from train.model import FullModel
 from train.objective import EmotionObjective, Objective
 from train.parallel import Team, team
+from train.restore import learn_to_restore
 
 
 def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitConfig, run: Team) -> nn.Module:
@@ -215,6 +216,9 @@ def train(config: TrainConfig) -> None:
         network = FullModel(config.model)
         if config.start_from:
             load_weights(config.start_from, network)
+        if config.model.autoencoder and config.restore_epochs and not (config.out / "checkpoint.pt").exists():
+            error = learn_to_restore(network.autoencoder, training, config, run)
+            run.say(f"the autoencoder's mean squared error after {config.restore_epochs} epochs alone: {error:.5f}")
         objective = EmotionObjective(network, training, config, votes)
         model = fit(objective, training, public, config, run)
         finish(config, "model", model, training, public, run)
