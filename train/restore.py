@@ -1,7 +1,7 @@
 """Before all parts learn together the autoencoder learns alone to undo what a camera does to a face.
 
-Beside a cross entropy of 1 its squared error of some thousandths has no pull: at SGD's rate it learns nothing there, and
-under a weight that it would feel it diverges. Alone, on faces that are all corrupted, minutes are enough.
+Beside a cross entropy of 1 its squared error of some thousandths has no pull: at SGD's rate it learns nothing there,
+and under a weight that it would feel it diverges. Alone, on faces that are all corrupted, minutes are enough.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def options(data: Path, out: Path, **others: int) -> TrainConfig:
 
 
 def test_it_undoes_what_it_was_taught_to(small_csv: Path, tmp_path: Path) -> None:
-    """Corrupted faces of PublicTest come out nearer to the clean ones than they went in; the seed decides the weights."""
+    """Corrupted faces of PublicTest come out nearer to the clean ones than they went in; a seed decides the weights."""
     torch.manual_seed(0)
     taught, again = Autoencoder(8), Autoencoder(8)
     again.load_state_dict(taught.state_dict())
