@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -91,4 +92,5 @@ def _is_number(text: str) -> bool:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a log that has been closed must not end a run
+        print(line, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from edge_runtime.errors import FerEdgeError, SourceError
+from edge_runtime.errors import SourceError
 from edge_runtime.results import Frame
 from edge_runtime.sources.base import Camera, Picture
 
@@ -39,7 +40,6 @@ class Mailbox:
         """Start empty."""
         self._changed = threading.Condition()
         self._frame: Frame | None = None
-        self._error: Exception | None = None
         self.dropped = 0
 
     def put(self, frame: Frame) -> None:
@@ -49,19 +49,11 @@ class Mailbox:
             self._frame = dataclasses.replace(frame, dropped=self.dropped)
             self._changed.notify()
 
-    def fail(self, error: Exception) -> None:
-        """Leave an error, which whoever waits raises once the last frame is taken."""
-        with self._changed:
-            self._error = error
-            self._changed.notify()
-
     def take(self, timeout_s: float) -> Frame | None:
         """Wait for a frame and take it; None when none came in time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._frame is not None or self._error is not None, timeout_s)
+            self._changed.wait_for(lambda: self._frame is not None, timeout_s)
             frame, self._frame = self._frame, None
-            if frame is None and self._error is not None:
-                raise self._error
             return frame
 
 
@@ -131,16 +123,16 @@ class LiveSource:
             self._wait_s = min(2 * self._wait_s, self._patience.longest_wait_s)
             try:
                 camera = self._open()
-            except FerEdgeError:
+            except Exception:  # noqa: BLE001, S112  (whatever a driver raises, this attempt has failed)
                 continue
             self.reopened += 1
             self._say(f"{self._name} is open again")
             return camera
         return None
 
-    def gone(self) -> None:
-        """Say that the camera has gone."""
-        self._say(f"{self._name} has gone; waiting for it")
+    def gone(self, reason: str) -> None:
+        """Say that the camera has gone; ``reason``: what its driver raised, or nothing."""
+        self._say(f"{self._name} has gone{reason}; waiting for it")
 
     def _gone(self, got: str) -> SourceError:
         step = "look at its cable and power, and start again"
@@ -174,22 +166,21 @@ class _Reader:
         self._abandoned.set()
 
     def _run(self) -> None:
-        try:
-            while not self._abandoned.is_set():
-                camera = self._camera or self._source.reopen(self._abandoned)
-                self._camera = None
-                if camera is None:
-                    return
-                self.reading = True
-                try:
-                    self._read(camera)
-                finally:
-                    self.reading = False
-                    camera.close()
-                if not self._abandoned.is_set():
-                    self._source.gone()
-        except Exception as error:  # noqa: BLE001  (whatever a driver raises ends the run, and not just this thread)
-            self._source.mailbox.fail(error)
+        while not self._abandoned.is_set():
+            camera = self._camera or self._source.reopen(self._abandoned)
+            self._camera = None
+            if camera is None:
+                return
+            self.reading, reason = True, ""
+            try:
+                self._read(camera)
+            except Exception as error:  # noqa: BLE001  (whatever a driver raises, this camera is of no more use)
+                reason = f" ({type(error).__name__})"  # the message may hold the address, and that a password
+            with contextlib.suppress(Exception):
+                camera.close()  # which can hang as a read can: until it is over the watchdog looks
+            self.reading = False
+            if not self._abandoned.is_set():
+                self._source.gone(reason)
 
     def _read(self, camera: Camera) -> None:
         """Deliver pictures until the camera goes, or until nobody wants them any more."""

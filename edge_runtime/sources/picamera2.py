@@ -23,10 +23,13 @@ class PiCamera:
         """Open, configure and start camera ``number``; raise ``SourceError`` when there is none or it is taken."""
         try:
             from picamera2 import Picamera2
-        except ModuleNotFoundError as error:
-            step = "sudo apt install python3-picamera2, and make the environment with --system-site-packages"
-            got = f"no {error.name}"
-            raise NotInstalledError("picamera2:", expected="picamera2", got=got, next_step=step) from error
+        except (ImportError, ValueError) as error:
+            # a compiled part of it that was built for another numpy raises ValueError
+            step = (
+                "sudo apt install python3-picamera2, make the environment with --system-site-packages,"
+                " and where numpy's size is at fault: pip install --upgrade simplejpeg"
+            )
+            raise NotInstalledError("picamera2:", expected="picamera2", got=str(error), next_step=step) from error
         width, height = options.size_wh or SIZE_WH
         self.fps, self._name = options.fps or DEFAULT_FPS, f"picamera2:{number}"
         self._camera: Any = None
@@ -62,7 +65,8 @@ class PiCamera:
     def close(self) -> None:
         """Stop and let go of the camera."""
         if self._camera is not None:
-            for end in (self._camera.stop, self._camera.close):
+            # stopping waits behind a read that timed out, which waits for ever, unless that is called off
+            for end in (self._camera.cancel_all_and_flush, self._camera.stop, self._camera.close):
                 with contextlib.suppress(RuntimeError):  # one that cannot be stopped must be let go of all the same
                     end()
 

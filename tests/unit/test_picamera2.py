@@ -32,6 +32,7 @@ class Picamera2:
             raise RuntimeError(f"No camera number {camera_num} found (of 1)")
         self.configuration: dict[str, Any] = {}
         self.running, self.closed, self.taken = False, False, 0
+        self.pending = False
         self.made.append(self)
 
     def create_video_configuration(self, main: Any, lores: Any, controls: Any, queue: Any) -> Any:
@@ -62,6 +63,7 @@ class Picamera2:
         """Return a red picture, and its luma with rows padded to the stride and colour planes below."""
         assert wait is not None, "the default waits for ever"
         if not self.running or self.taken >= self.frames:
+            self.pending = True  # the job stays at the head of the queue when its caller has given up
             raise TimeoutError
         self.taken += 1
         (width, height), (small_width, small_height) = (self.configuration[n]["size"] for n in ("main", "lores"))
@@ -74,8 +76,13 @@ class Picamera2:
         planes[:small_height, :small_width] = 76
         return [picture, planes], {}
 
+    def cancel_all_and_flush(self) -> None:
+        """Call off what is queued."""
+        self.pending = False
+
     def stop(self) -> None:
-        """Stop; twice does no harm."""
+        """Stop; twice does no harm. It is queued behind what is pending, and waits for it without a time-out."""
+        assert not self.pending, "hangs"
         self.running = False
 
     def close(self) -> None:
@@ -160,6 +167,19 @@ def test_without_the_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch
     """Elsewhere than on a Raspberry Pi the message says what brings it there."""
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(NotInstalledError, match="apt install python3-picamera2"):
+        open_source("picamera2:")
+
+
+def test_a_library_built_for_another_numpy_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bookworm's simplejpeg raises ValueError beside a newer numpy; the message says what helps."""
+
+    def broken(_: str) -> None:
+        raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")
+
+    module = types.ModuleType("picamera2")
+    module.__getattr__ = broken  # type: ignore[method-assign]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    with pytest.raises(NotInstalledError, match=r"size changed.*--upgrade simplejpeg"):
         open_source("picamera2:")
 
 
