@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from benchmarks import corruptions, final
 from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
-from edge_runtime.errors import NotInstalledError, UsageError
+from edge_runtime.errors import BundleError, NotInstalledError, UsageError
 from edge_runtime.options import data_path, option, to_plain
 from edge_runtime.scoring.calibration import cross_fitted
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -55,9 +55,11 @@ def evaluate(options: EvaluateOptions) -> None:
     faces = read_faces(data_path(options.data), "PrivateTest" if options.final else "PublicTest")
     print(faces.described)
     reports = []
-    candidates = (
-        of_weights(options.weights, options.threads) if options.weights else of_bundle(options.bundle, options.threads)
-    )
+    refused: list[BundleError] = []
+    if options.weights:
+        candidates = of_weights(options.weights, options.threads)
+    else:
+        candidates = of_bundle(options.bundle, options.threads, refused)
     for plain in candidates:
         candidate = mirrored(plain) if options.mirror else plain
         report = measure(candidate, faces, options)
@@ -65,7 +67,7 @@ def evaluate(options: EvaluateOptions) -> None:
         print("\n" + describe(report), flush=True)
         if options.out:
             draw(report, options.out, faces.split)
-    if options.final:
+    if options.final and not refused:
         final.record(options.bundle, options.weights, reports)
     if options.out:
         document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
@@ -73,6 +75,8 @@ def evaluate(options: EvaluateOptions) -> None:
         partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         partial.replace(options.out / "evaluation.json")
         print(f"\nwritten to {options.out}")
+    if refused:
+        raise refused[0]
 
 
 def measure(candidate: Candidate, faces: FaceSet, options: EvaluateOptions) -> dict[str, Any]:

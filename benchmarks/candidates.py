@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_runtime.emotions.backends.base import installed_engines
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import read_card
-from edge_runtime.errors import NotInstalledError
+from edge_runtime.errors import BundleError, NotInstalledError
 from edge_runtime.scoring.metrics import softmax
 
 WEIGHTS_PREDICTOR = "distill.networks:predictor"
@@ -34,15 +34,23 @@ class Candidate:
     temperature: float = 1.0
 
 
-def of_bundle(bundle: str, threads: int) -> Iterator[Candidate]:
-    """Yield each artefact whose engine is installed, loaded when it is asked for and closed when the next is."""
+def of_bundle(bundle: str, threads: int, refused: list[BundleError]) -> Iterator[Candidate]:
+    """Yield each artefact whose engine is installed, loaded when it is asked for and closed when the next is.
+
+    One that is refused on this machine is named and left out; why is added to ``refused``.
+    """
     for artefact in read_card(bundle_folder(bundle)).artefacts:
         if artefact.engine not in installed_engines():
             print(f"{artefact!s:<16} engine not installed")
             continue
-        classifier = EmotionClassifier.load(
-            bundle, engine=artefact.engine, precision=artefact.precision, threads=threads
-        )
+        try:
+            classifier = EmotionClassifier.load(
+                bundle, engine=artefact.engine, precision=artefact.precision, threads=threads
+            )
+        except BundleError as error:
+            print(f"{artefact!s:<16} refused: {error}")
+            refused.append(error)
+            continue
         yield Candidate(
             name=str(artefact), predict=_in_batches(classifier.logits), temperature=classifier.card.temperature
         )

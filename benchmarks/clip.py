@@ -13,6 +13,7 @@ from edge_runtime.faces.align import align, alignable
 from edge_runtime.faces.detectors import ReducedDetector
 from edge_runtime.results import Frame
 from edge_runtime.sources import open_source
+from edge_runtime.sources.address import redacted
 
 MOST_BYTES = 64_000_000
 """Of the clip in memory: two seconds at 640×480."""
@@ -64,7 +65,7 @@ def read_clip(address: str) -> Clip:
         if source.live:
             step = "record a file, or name synthetic:PICTURE"
             expected = "a file: live frames differ from run to run"
-            raise SourceError("benchmark clip", expected=expected, got=address, next_step=step)
+            raise SourceError("benchmark clip", expected=expected, got=redacted(address), next_step=step)
         images: list[NDArray[np.uint8]] = []
         for frame in source:
             images.append(frame.image)

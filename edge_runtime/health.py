@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 UNKNOWN = "unknown"
+_PROCESSOR = {"x86_pkg_temp", "cpu-thermal"}
 EVERY_S = 30.0
 
 NOT_THROTTLED = frozenset({"none", "no under-voltage", UNKNOWN})
@@ -75,7 +76,10 @@ def read_health(root: Path = Path("/")) -> Health:
 
 
 def _temperature(root: Path) -> float | None:
-    text = read_text(root / "sys/class/thermal/thermal_zone0/temp")
+    """By the processor's own sensor where one is named; the first one of a PC is often the mainboard's."""
+    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+    zones.sort(key=lambda zone: read_text(zone / "type") not in _PROCESSOR)
+    text = read_text(zones[0] / "temp") if zones else ""
     return int(text) / 1000 if text.lstrip("-").isdigit() else None
 
 

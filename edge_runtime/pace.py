@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WIDTHS = (320, 256, 192, 160)
-"""Longer side of the picture that the detector reads, in pixels, from the best to the cheapest."""
+SHARES = (1.0, 0.8, 0.6, 0.5)
+"""Widths of the picture that the detector reads, as shares of the widest, from the best to the cheapest."""
 
 MAX_INTERVAL = 8
 _MEMORY = 0.2
@@ -15,17 +15,23 @@ _MEMORY = 0.2
 class Pace:
     """Says when to detect and on what width, and learns from what that cost.
 
-    Without a budget it is every ``interval`` frames at 320 pixels, and at once when the tracker is in doubt. With one,
-    the interval is the smallest at which a frame's mean cost fits the budget, which doubt may not exceed, and only
-    where 8 frames are not enough the picture shrinks.
+    Without a budget it is every ``interval`` frames at ``widest`` pixels on the longer side, and at once when the
+    tracker is in doubt. With one, the interval is the smallest at which a frame's mean cost fits the budget, which
+    doubt may not exceed, and only where 8 frames are not enough the picture shrinks.
     """
 
     interval: int = 3
     budget_ms: float | None = None
-    width: int = WIDTHS[0]
+    widest: int = 320
+    _step: int = 0
     _since: int = MAX_INTERVAL
     _detect_ms: float = 0.0
     _other_ms: float = 0.0
+
+    @property
+    def width(self) -> int:
+        """Longer side in pixels of the picture to look for faces in."""
+        return round(self.widest * SHARES[self._step])
 
     def due(self, *, doubt: bool) -> bool:
         """Tell, once a frame, whether to detect in it: its turn has come, or the tracker is in ``doubt``."""
@@ -46,16 +52,16 @@ class Pace:
         left = self.budget_ms - self._other_ms
         needed = self._detect_ms / left if left > 0 else MAX_INTERVAL + 1
         self.interval = min(max(1, -int(-needed // 1)), MAX_INTERVAL)
-        step = WIDTHS.index(self.width)
-        if needed > MAX_INTERVAL and step + 1 < len(WIDTHS):
-            self._resize(step + 1)
-        elif step and needed * self._cost(step - 1) < MAX_INTERVAL / 2:  # room for the larger one, and to spare
-            self._resize(step - 1)
+        if needed > MAX_INTERVAL and self._step + 1 < len(SHARES):
+            self._resize(self._step + 1)
+        # room for the larger one, and to spare
+        elif self._step and needed * self._cost(self._step - 1) < MAX_INTERVAL / 2:
+            self._resize(self._step - 1)
 
     def _cost(self, step: int) -> float:
         """Cost of another width, as a share of this one's: it grows with the number of pixels."""
-        return (WIDTHS[step] / self.width) ** 2
+        return (SHARES[step] / SHARES[self._step]) ** 2
 
     def _resize(self, step: int) -> None:
         self._detect_ms *= self._cost(step)
-        self.width = WIDTHS[step]
+        self._step = step

@@ -54,6 +54,7 @@ class RunOptions:
     device: Device = option("CPU", "what OpenVINO runs on")
     detector: DetectorName = option("auto", "face detector; auto takes YuNet where its file is, MTCNN elsewhere")
     detect_every: int = option(3, "frames from one detection to the next; between them faces are followed")
+    detect_width: int = option(320, "longer side in pixels at which faces are looked for; 640 finds farther ones")
     budget_ms: float | None = option(None, "milliseconds a frame: adapts how often and how finely faces are looked for")
     min_face: int = option(0, "least side of a face in pixels")
     min_score: float = option(0.0, "least score of a face, 0 to 1; each detector has a least one of its own")
@@ -108,6 +109,7 @@ def run(options: RunOptions) -> None:
             device=options.device,
             detector=options.detector,
             detect_every=options.detect_every,
+            detect_width=options.detect_width,
             budget_ms=options.budget_ms,
             min_face=options.min_face,
             min_score=options.min_score,

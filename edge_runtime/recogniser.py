@@ -20,7 +20,7 @@ from edge_runtime.faces.align import MAX_SIDE_PX, align, alignable
 from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import Tracker
-from edge_runtime.pace import WIDTHS, Pace
+from edge_runtime.pace import Pace
 from edge_runtime.results import DetectionReport, Detections, Face, Frame, FrameResult
 
 STAGES = ("detect", "track", "align", "classify")
@@ -61,6 +61,7 @@ class Recogniser:
                 step = "correct the option"
                 raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step=step)
         self.classifier, self.detector, self.raw = classifier, detector, raw
+        self._widest = detector.detect_width
         self._every, self._budget_ms, self._min_face, self._min_score = detect_every, budget_ms, min_face, min_score
         self.reset()
 
@@ -75,6 +76,7 @@ class Recogniser:
         device: Device = "CPU",
         detector: DetectorName = "auto",
         detect_every: int = 3,
+        detect_width: int = 320,
         budget_ms: float | None = None,
         min_face: int = 0,
         min_score: float = 0.0,
@@ -86,7 +88,7 @@ class Recogniser:
         cv2.setNumThreads(threads)
         return cls(
             EmotionClassifier.load(bundle, engine=engine, precision=precision, threads=threads, device=device),
-            open_detector(detector),
+            open_detector(detector, detect_width=detect_width),
             detect_every=detect_every,
             budget_ms=budget_ms,
             min_face=min_face,
@@ -97,8 +99,8 @@ class Recogniser:
     def reset(self) -> None:
         """Forget all faces: the next frame is of another video, or a picture for itself."""
         self._tracker, self._flow, self._smoother = Tracker(), Flow(), Smoother()
-        self._pace = Pace(interval=self._every, budget_ms=self._budget_ms)
-        self.detector.detect_width = WIDTHS[0]
+        self._pace = Pace(interval=self._every, budget_ms=self._budget_ms, widest=self._widest)
+        self.detector.detect_width = self._widest
 
     def __call__(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
         """Return the faces of ``image`` uint8 (h, w, 3) BGR, from left to right."""

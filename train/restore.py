@@ -7,6 +7,7 @@ and under a weight that it would feel it diverges. Alone, on faces that are all 
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -14,14 +15,13 @@ from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
 from train.config import TrainConfig
 from train.corruptions import corrupt
-from train.model import Autoencoder
 from train.parallel import Team
 
 _PEAK_RATE = 3e-3
 
 
-def learn_to_restore(autoencoder: Autoencoder, faces: FaceSet, config: TrainConfig, run: Team) -> float:
-    """Teach ``autoencoder`` for ``config.restore_epochs`` epochs, at least one, by AdamW with a cosine.
+def learn_to_restore(autoencoder: nn.Module, faces: FaceSet, config: TrainConfig, run: Team) -> float:
+    """Teach ``autoencoder``, faces (n, 1, 48, 48) in [0, 1] to the same, for ``config.restore_epochs`` epochs, at least one, by AdamW with a cosine.
 
     Returns the last epoch's mean squared error. Every process of a team does the same from the same seed.
     """

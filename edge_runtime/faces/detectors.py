@@ -61,7 +61,7 @@ class ReducedDetector:
         """Return the faces in ``image``, uint8 (h, w, 3) BGR, in its pixels; ``UsageError`` for any other array.
 
         ``reduced``: the same picture in grey, uint8 (h', w'), where the camera delivers a small one as well; it is read
-        in the place of a copy, so long as it is not larger than the width asks for.
+        in the place of a copy where it is as large as the width asks for, or less than a tenth smaller.
         """
         import cv2
 
@@ -69,7 +69,8 @@ class ReducedDetector:
         height, width = image.shape[:2]
         share = min(1.0, self.detect_width / max(height, width, 1))
         small_hw = round(height * share), round(width * share)
-        ready = reduced if reduced is not None and max(reduced.shape) <= self.detect_width else None
+        wanted = min(self.detect_width, max(height, width))
+        ready = reduced if reduced is not None and 0.9 * wanted < max(reduced.shape) <= wanted else None
         if ready is not None:
             small_hw = ready.shape[0], ready.shape[1]
         if min(small_hw) < _MIN_SIDE_PX:

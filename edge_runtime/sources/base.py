@@ -68,17 +68,16 @@ class CameraOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no camera has."""
-        for flag, value, holds in (
-            (
-                "--camera-size",
-                self.size_wh,
-                self.size_wh is None or 1 <= min(self.size_wh) <= max(self.size_wh) <= 2**15,
-            ),
-            ("--camera-fps", self.fps, self.fps is None or 0 < self.fps <= 1000),  # noqa: PLR2004  (frames a second)
+        size = self.size_wh is None or 1 <= min(self.size_wh) <= max(self.size_wh) <= 2**15
+        # below 1 a camera that is in order would look like one that has stalled
+        rate = self.fps is None or 1 <= self.fps <= 1000  # noqa: PLR2004  (frames a second)
+        for flag, value, holds, expected in (
+            ("--camera-size", self.size_wh, size, "1 to 32768"),
+            ("--camera-fps", self.fps, rate, "1 to 1000"),
         ):
             if not holds:
                 step = "correct the option"
-                raise UsageError(f"{flag} is out of range", expected="1 to 32768", got=str(value), next_step=step)
+                raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step=step)
 
 
 ANY_CAMERA = CameraOptions()

@@ -40,20 +40,27 @@ class Mailbox:
         """Start empty."""
         self._changed = threading.Condition()
         self._frame: Frame | None = None
+        self._awaited, self._taken = False, 0
         self.dropped = 0
+        """Frames that were pushed out since somebody first asked for one."""
 
     def put(self, frame: Frame) -> None:
-        """Leave a frame; the one before, if nobody took it, is dropped."""
+        """Leave a frame, and number it; the one before, if nobody took it, is dropped.
+
+        What comes before anybody asks, while a model is loading, counts for nothing.
+        """
         with self._changed:
-            self.dropped += self._frame is not None
-            self._frame = dataclasses.replace(frame, dropped=self.dropped)
+            self.dropped += self._frame is not None and self._awaited
+            self._frame = dataclasses.replace(frame, index=self._taken + self.dropped, dropped=self.dropped)
             self._changed.notify()
 
     def take(self, timeout_s: float) -> Frame | None:
         """Wait for a frame and take it; None when none came in time."""
         with self._changed:
+            self._awaited = True
             self._changed.wait_for(lambda: self._frame is not None, timeout_s)
             frame, self._frame = self._frame, None
+            self._taken += frame is not None
             return frame
 
 
@@ -77,7 +84,7 @@ class LiveSource:
         self.mailbox = Mailbox()
         self.reopened = 0
         self._stop = threading.Event()
-        self._index, self._wait_s = 0, self._patience.first_wait_s
+        self._wait_s = self._patience.first_wait_s
         self._start(camera)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -108,14 +115,8 @@ class LiveSource:
     def deliver(self, picture: Picture) -> None:
         """Put one picture into the mailbox."""
         self._wait_s = self._patience.first_wait_s
-        frame = Frame(
-            image=picture.image,
-            index=self._index,
-            captured_ns=time.monotonic_ns(),
-            reduced=picture.reduced,
-        )
-        self._index += 1
-        self.mailbox.put(frame)
+        captured_ns = time.monotonic_ns()
+        self.mailbox.put(Frame(image=picture.image, index=0, captured_ns=captured_ns, reduced=picture.reduced))
 
     def reopen(self, stop: threading.Event) -> Camera | None:
         """Try to open the camera again, with longer and longer pauses, until it opens or ``stop`` is set."""

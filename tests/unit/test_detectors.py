@@ -166,6 +166,17 @@ def test_frames_are_reduced_and_answers_scaled_back() -> None:
     assert found.boxes_xyxy.dtype == found.landmarks.dtype == np.float32
 
 
+@pytest.mark.parametrize(("small_hw", "seen_hw"), [((240, 320), (480, 640)), ((450, 600), (450, 600))])
+def test_a_cameras_small_picture_is_read_only_where_it_is_large_enough(
+    small_hw: tuple[int, int], seen_hw: tuple[int, int]
+) -> None:
+    """Who asks for 640 pixels gets a copy of the frame, where the camera's own small picture has half of them."""
+    inner = OneFace()
+    reader = ReducedDetector(detector=inner, detect_width=640)
+    reader.detect(np.zeros((960, 1280, 3), np.uint8), np.zeros(small_hw, np.uint8))
+    assert inner.seen_hw == [seen_hw]
+
+
 def test_small_frames_are_not_enlarged() -> None:
     """A frame within the width reaches the detector as it is."""
     inner = OneFace()

@@ -32,6 +32,24 @@ def test_evaluate_prints_the_accuracy_of_the_model_card(
         assert f"accuracy {artefact.metrics['PublicTest'].accuracy:.1%} [" in line
 
 
+def test_an_artefact_that_is_wrong_here_does_not_hide_the_others(
+    toy_bundle: Path, small_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One whose self-test fails is named, the others are measured and written, and the command ends with 3."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, bundle)
+    card = json.loads((bundle / "model.json").read_text())
+    card["artefacts"][0]["selftest"]["logits"][0][0] += 50
+    (bundle / "model.json").write_text(json.dumps(card))
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(small_csv), "--out", str(tmp_path / "out")]) == 3
+    printed = capsys.readouterr()
+    names = [str(artefact) for artefact in read_card(bundle).artefacts]
+    assert any(line.startswith(names[0]) and "refused" in line for line in printed.out.splitlines())
+    assert names[0] in printed.err
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())["candidates"]
+    assert [row["name"] for row in written] == names[1:]
+
+
 def test_weights_and_their_ensemble(
     toy_teacher: Path, toy_student: Path, small_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

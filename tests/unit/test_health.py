@@ -67,6 +67,16 @@ def test_the_temperature(text: str, degrees: float | None, tmp_path: Path, monke
     assert read_health(tmp_path).temperature_c == degrees
 
 
+@pytest.mark.parametrize("kind", ["x86_pkg_temp", "cpu-thermal"])
+def test_the_processors_own_sensor_is_preferred(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PC's first zone is often the mainboard's, which hardly changes."""
+    said(monkeypatch, None)
+    for number, (name, text) in enumerate([("acpitz", "27800"), ("INT3400 Thermal", "20000"), (kind, "71000")]):
+        write(tmp_path / f"sys/class/thermal/thermal_zone{number}/type", name + "\n")
+        write(tmp_path / f"sys/class/thermal/thermal_zone{number}/temp", text + "\n")
+    assert read_health(tmp_path).temperature_c == 71.0
+
+
 def test_nothing_is_left_out_of_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that says nothing is described as unknown in each respect."""
     said(monkeypatch, None)

@@ -49,11 +49,11 @@ def faces(n: int) -> Detections:
     )
 
 
-def recogniser(found: Detections, **options: object) -> Recogniser:
+def recogniser(found: Detections, detect_width: int = 320, **options: object) -> Recogniser:
     """Return a recogniser of scripted detections, whose network answers zeros."""
     card = read_card(bundle_folder("student"))
     classifier = EmotionClassifier(card, card.artefacts[0], NullBackend())
-    return Recogniser(classifier, ReducedDetector(detector=Scripted(found), detect_width=640), **options)
+    return Recogniser(classifier, ReducedDetector(detector=Scripted(found), detect_width=detect_width), **options)
 
 
 def frame(image: np.ndarray, index: int = 0, captured_ns: int | None = None) -> Frame:
@@ -121,6 +121,13 @@ def test_a_clock_that_jumps_does_no_harm() -> None:
         result = running.process(frame(GREY, index, captured_ns))
         assert all(np.isfinite(face.probabilities).all() for face in result.faces)
     assert len(result.faces) == 2
+
+
+def test_the_detectors_width_stays_as_it_was_asked_for() -> None:
+    """Far faces need more than 320 pixels: what the detector was opened with is what it is used with, and told."""
+    reader = recogniser(faces(1), detect_width=640)
+    result = reader.process(frame(np.full((480, 640, 3), 100, np.uint8)))
+    assert reader.detector.detect_width == result.detection.width == 640
 
 
 def test_small_and_doubtful_faces_are_left_out_when_asked() -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_runtime.emotions.smooth import Smoother
-from edge_runtime.pace import MAX_INTERVAL, WIDTHS, Pace
+from edge_runtime.pace import MAX_INTERVAL, Pace
 
 S = 1_000_000_000
 
@@ -100,7 +100,7 @@ def test_a_budget_decides_interval_and_width(budget_ms: float, interval: int, wi
     pace = Pace(interval=3, budget_ms=budget_ms)
     taken = []
     for _ in range(300):
-        detect_ms = 20 * (pace.width / WIDTHS[0]) ** 2 if pace.due(doubt=False) else None
+        detect_ms = 20 * (pace.width / 320) ** 2 if pace.due(doubt=False) else None
         pace.learn(detect_ms, 2.0)
         taken.append((detect_ms or 0) + 2.0)
     assert (pace.interval, pace.width) == (interval, width)
@@ -113,5 +113,14 @@ def test_a_budget_gives_back_what_it_took() -> None:
     pace = Pace(interval=3, budget_ms=4.0)
     for cost in (40.0, 2.0):
         for _ in range(400):
-            pace.learn(cost * (pace.width / WIDTHS[0]) ** 2 if pace.due(doubt=False) else None, 1.0)
+            pace.learn(cost * (pace.width / 320) ** 2 if pace.due(doubt=False) else None, 1.0)
     assert (pace.interval, pace.width) == (1, 320)
+
+
+def test_a_budget_shrinks_from_the_width_that_was_asked_for() -> None:
+    """Asked for 640 pixels, a budget that cannot hold takes half of them at the least."""
+    pace = Pace(budget_ms=1.0, widest=640)
+    assert pace.width == 640
+    for _ in range(200):
+        pace.learn(20.0 if pace.due(doubt=False) else None, 2.0)
+    assert pace.width == 320

@@ -30,6 +30,9 @@ class OpenvinoBackend:
         }
         if device == "CPU":
             settings |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+        if device == "AUTO":
+            # else it begins on the CPU and moves to the GPU later, where the self-test has not been
+            settings |= {"ENABLE_STARTUP_FALLBACK": False}
         self._compiled = core.compile_model(core.read_model(xml, weights), device, settings)
         self._request = self._compiled.create_infer_request()
 
