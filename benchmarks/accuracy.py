@@ -67,7 +67,7 @@ def evaluate(options: EvaluateOptions) -> None:
         print("\n" + describe(report), flush=True)
         if options.out:
             draw(report, options.out, faces.split)
-    if options.final and not refused:
+    if options.final:
         final.record(options.bundle, options.weights, reports)
     if options.out:
         document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge_runtime.emotions.backends.base import installed_engines
-from edge_runtime.emotions.classifier import bundle_folder
+from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import SplitMetrics, read_card, write_card
 from edge_runtime.errors import DataError, NotInstalledError, UsageError
 
@@ -34,6 +34,8 @@ def check(bundle: str, weights: tuple[Path, ...]) -> None:
         if artefact.engine not in installed_engines():
             what, step = "--final", "install every engine that the bundle has an artefact for"
             raise NotInstalledError(what, expected=artefact.engine, got="not installed", next_step=step)
+        # one that is refused here would leave the card half written, with its faces read
+        EmotionClassifier.load(bundle, engine=artefact.engine, precision=artefact.precision).close()
 
 
 def record(bundle: str, weights: tuple[Path, ...], reports: list[dict[str, Any]]) -> None:

@@ -72,7 +72,6 @@ class DistillConfig(FitConfig):
         0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
     )
     corrupt_share: float = option(0.25, "full model: share of the faces corrupted for the autoencoder to clean")
-    restore_weight: float = option(2.0, "full model: weight of the autoencoder's squared error")
     student: StudentConfig = group(StudentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
 
@@ -82,7 +81,6 @@ class DistillConfig(FitConfig):
         super(DistillConfig, self).__post_init__()
         self._at_least("views", 1)
         self._shares("label_weight", "mixup_share", "corrupt_share")
-        self._at_least("restore_weight", 0)
         require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
         if self.network == "student-nano":
             free = self.student in {StudentConfig(), NANO}
@@ -94,6 +92,8 @@ class DistillConfig(FitConfig):
         require(
             "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"
         )
+        exact = self.quantise_from is None or self.precision == "fp32"  # bf16 is coarser than what it would simulate
+        require("precision", self.precision, holds=exact, expected="fp32 beside --quantise-from")
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(

@@ -22,12 +22,12 @@ from train.checkpoint import load_meta, load_shape, load_weights
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
-from train.objective import Objective, restore_and_embed
+from train.objective import Objective, corrupt_some
 from train.parallel import team
 
 
 class DistillObjective(Objective):
-    """Distillation loss of the view that the epoch's number selects; for a full model also its autoencoder's error."""
+    """Distillation loss of the view that the epoch's number selects, of which a full model sees some corrupted."""
 
     def __init__(self, model: nn.Module, faces: FaceSet, targets: Tensor, config: DistillConfig) -> None:
         """Keep the teachers' targets (views, n, 7) on the device."""
@@ -51,21 +51,15 @@ class DistillObjective(Objective):
             own = mixture(options.mixup_share, 0, view.shape[-1], self.generator)
             partner = torch.randperm(len(index), generator=self.generator, device=options.device)
             faces = own * view + (1 - own) * view[partner]
-        parts = {}
-        if isinstance(model, FullModel):
-            embedded, error = restore_and_embed(model, faces, options.corrupt_share, self.generator)
-            logits = model.classify(embedded).float()
-            if options.model.autoencoder:
-                parts["restore"] = options.restore_weight * error
-        else:
-            logits = model((faces - MEAN) / STD).float()
+            if isinstance(model, FullModel):
+                faces = corrupt_some(faces, options.corrupt_share, self.generator)
+        logits = model((faces - MEAN) / STD).float()
         # a row holds what the teachers and what the label say of a face, and is blended as the faces are
         said = torch.stack([self.targets[self.number, index].float(), F.one_hot(self.labels[index], 7).float()])
         targets, labels = torch.lerp(said[:, partner], said, own.mean())
-        taught = distillation_loss(
+        return distillation_loss(
             logits, targets, labels, temperature=options.temperature, label_weight=options.label_weight
         )
-        return taught | parts
 
 
 def distill(config: DistillConfig) -> None:
@@ -81,6 +75,8 @@ def distill(config: DistillConfig) -> None:
         with run.one_by_one():
             targets = teacher_targets(teachers, training, config)
         network = FullModel(config.model) if config.network == "full" else Student(config.student)
+        if isinstance(network, FullModel):
+            network.autoencoder.load_state_dict(teachers[0].get_submodule("autoencoder").state_dict())
         if first := config.quantise_from or config.start_from:
             load_weights(first, network)
         if config.quantise_from:

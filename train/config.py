@@ -99,8 +99,9 @@ class TrainConfig(FitConfig):
     cutmix_share: float = option(0.0, "share of the steps whose faces get a patch of another (Yun et al. 2019)")
     label_smoothing: float = option(0.1, "share of the target spread over all seven emotions")
     corrupt_share: float = option(0.25, "share of the faces that are corrupted for the autoencoder to clean")
-    restore_weight: float = option(2.0, "weight of the autoencoder's squared error beside the cross entropy")
-    restore_epochs: int = option(12, "epochs in which the autoencoder learns alone, before all parts learn together")
+    restore_epochs: int | None = option(
+        None, "epochs in which the autoencoder learns, alone and first (default: 12, and none after --start-from)"
+    )
     ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
     ferplus_weight: float = option(0.0, "weight of an auxiliary head that learns the FER+ votes; it is not kept")
     model: ModelConfig = group(ModelConfig)
@@ -112,8 +113,10 @@ class TrainConfig(FitConfig):
         self._shares("mixup_share", "cutmix_share", "label_smoothing", "corrupt_share")
         mixed = self.mixup_share + self.cutmix_share
         require("cutmix_share", mixed, holds=mixed <= 1, expected="at most 1 together with --mixup-share")
-        for name in ("class_weight_power", "restore_weight", "restore_epochs", "ferplus_weight"):
+        for name in ("class_weight_power", "ferplus_weight"):
             self._at_least(name, 0)
+        restores = self.restore_epochs is None or self.restore_epochs >= 0
+        require("restore_epochs", self.restore_epochs, holds=restores, expected="at least 0")
         idle = self.ferplus is not None and self.ferplus_weight == 0
         require("ferplus_weight", 0, holds=not idle, expected="more than 0 where --ferplus names votes")
 

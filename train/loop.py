@@ -39,9 +39,6 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
 
     After each epoch the leading process writes ``checkpoint.pt``, ``curves.csv`` and ``curves.png`` in ``config.out``.
     """
-    if len(training) < config.batch:
-        expected = f"at least a batch of {config.batch}"
-        raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step="lower --batch")
     # a third faster: the layout that the bf16 kernels want (torch has no type for this call)
     objective.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = AveragedModel(objective.model, multi_avg_fn=average(config.ema_decay), use_buffers=True)
@@ -51,9 +48,8 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
         resume(checkpoint, objective, averaged, optimiser, config, training.sha256) if checkpoint.exists() else 0
     )
     curves = Curves(config.out, first_epoch)
-    sample = FaceSet(
-        images=training.images[: len(public)], labels=training.labels[: len(public)], split="Training", sha256=""
-    )
+    every = slice(None, None, max(1, len(training) // len(public)))  # a folder's faces are sorted by emotion
+    sample = FaceSet(images=training.images[every], labels=training.labels[every], split="Training", sha256="")
     learner = run.together(objective)
 
     for epoch in range(first_epoch, config.epochs):
@@ -73,8 +69,8 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
             "epochs_done": epoch + 1,
             "data_sha256": training.sha256,
         }
+        curves.add(row)  # first: resuming drops a row too many, and cannot make up one too few
         save_checkpoint(checkpoint, state)
-        curves.add(row)
         run.say(" · ".join(f"{name} {value:.4g}" for name, value in row.items()))
     kept: nn.Module = averaged.module
     return kept
@@ -121,6 +117,11 @@ def learn(
         averaged.update_parameters(objective.model)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0) + value.detach()
+    # a finite loss can have a gradient that is not, and what has learned from the last one has no loss yet
+    if not all(value.isfinite().all() for value in objective.parameters()):
+        step_next = "lower --learning-rate; the checkpoint is whole"
+        got = "a weight that is not"
+        raise DataError(f"the weights after epoch {epoch + 1}", expected="finite", got=got, next_step=step_next)
     return {name: float(run.mean(value)) / steps for name, value in sums.items()}
 
 
@@ -165,6 +166,9 @@ def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     run.say(f"{training.described} · {public.described}")
+    if len(training) < config.batch:
+        expected = f"at least a batch of {config.batch}"
+        raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step="lower --batch")
     config.out.mkdir(parents=True, exist_ok=True)
     check_same_run(config)
     if run.leads:
@@ -216,9 +220,11 @@ def train(config: TrainConfig) -> None:
         network = FullModel(config.model)
         if config.start_from:
             load_weights(config.start_from, network)
-        if config.model.autoencoder and config.restore_epochs and not (config.out / "checkpoint.pt").exists():
-            error = learn_to_restore(network.autoencoder, training, config, run)
-            run.say(f"the autoencoder's mean squared error after {config.restore_epochs} epochs alone: {error:.5f}")
+        first_sitting = not (config.out / "checkpoint.pt").exists()
+        epochs = config.restore_epochs if config.restore_epochs is not None else 0 if config.start_from else 12
+        if config.model.autoencoder and epochs and first_sitting:
+            left = learn_to_restore(network.autoencoder, training, epochs, config, run)
+            run.say(f"after {epochs} epochs the autoencoder leaves {left:.0%} of the squared error")
         objective = EmotionObjective(network, training, config, votes)
         model = fit(objective, training, public, config, run)
         finish(config, "model", model, training, public, run)

@@ -7,6 +7,7 @@ n.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -149,6 +150,7 @@ class FullModel(nn.Module):
         features, width = config.widths[-1], config.context_width
         positions = (48 >> len(config.widths)) ** 2  # the stem and each stage but the first halve the map
         self.autoencoder = Autoencoder(config.autoencoder_width) if config.autoencoder else nn.Identity()
+        self.autoencoder.requires_grad_(requires_grad=False)  # it learns alone, and first: train/restore.py
         self.backbone = Backbone(config.widths, config.blocks)
         self.context: nn.Module
         match config.context:
@@ -162,6 +164,12 @@ class FullModel(nn.Module):
         """Length of a context vector."""
         self.attention = SoftAttention(width) if config.attention else MeanPool()
         self.classify = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, len(EMOTIONS)))
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  (torch's signature)
+        """Switch all parts but the autoencoder, whose batch norm keeps the statistics of what it learned from."""
+        super().train(mode)
+        self.autoencoder.eval()
+        return self
 
     def restore(self, faces: Tensor) -> Tensor:
         """Clean normalised faces; the autoencoder itself works, and answers, in [0, 1]."""

@@ -48,7 +48,7 @@ class Objective(nn.Module, ABC):
 
 
 class EmotionObjective(Objective):
-    """Class-weighted cross entropy of the emotion, and squared error of the restored face (the paper's two aims).
+    """Class-weighted cross entropy of the emotion, over faces of which some are corrupted for the autoencoder to clean.
 
     With FER+ votes float32 (faces, 8) a second head, which is not kept, learns the annotators' distribution.
     """
@@ -73,14 +73,12 @@ class EmotionObjective(Objective):
             view = self.see(index)
             own = mixture(options.mixup_share, options.cutmix_share, view.shape[-1], self.generator)
             partner = torch.randperm(len(index), generator=self.generator, device=options.device)
-            clean = own * view + (1 - own) * view[partner]
-        embedded, error = restore_and_embed(model, clean, options.corrupt_share, self.generator)
+            faces = corrupt_some(own * view + (1 - own) * view[partner], options.corrupt_share, self.generator)
+        embedded = model.embed(model.restore((faces - MEAN) / STD))
         logits, share = model.classify(embedded).float(), own.mean()
         labels = self.labels[index]
         emotion = share * self._entropy(logits, labels) + (1 - share) * self._entropy(logits, labels[partner])
         parts = {"emotion": emotion}
-        if options.model.autoencoder:
-            parts["restore"] = options.restore_weight * error
         if self.votes is not None:
             # soft targets; a face that nobody called an emotion has no votes, and no say
             targets = share * self.votes[index] + (1 - share) * self.votes[index[partner]]
@@ -92,15 +90,7 @@ class EmotionObjective(Objective):
         return F.cross_entropy(logits, labels, self.class_weights, label_smoothing=self.options.label_smoothing)
 
 
-def restore_and_embed(
-    model: FullModel, clean: Tensor, corrupt_share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Corrupt a share of the clean faces (n, 1, 48, 48) in [0, 1], and let the full model restore and read all of them.
-
-    Returns the context vectors (n, width) and the mean squared error of the restored faces.
-    """
-    with torch.autocast(clean.device.type, enabled=False):
-        bad = round(corrupt_share * len(clean))  # the order of a step's faces is random: its first are as good as any
-        seen = torch.cat([corrupt(clean[:bad], generator), clean[bad:]]) if bad else clean
-    restored = model.restore((seen - MEAN) / STD)
-    return model.embed(restored), F.mse_loss(restored.float(), clean)
+def corrupt_some(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Corrupt a share of the faces (n, 1, 48, 48) in [0, 1]: the first ones, for the order of a step's is random."""
+    bad = round(share * len(faces))
+    return torch.cat([corrupt(faces[:bad], generator), faces[bad:]]) if bad else faces

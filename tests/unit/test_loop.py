@@ -57,6 +57,15 @@ class Exploding(EmotionObjective):
         return {name: value * float("nan") for name, value in super().forward(index).items()}
 
 
+class Overflowing(EmotionObjective):
+    """Has a finite loss whose gradient is not."""
+
+    def forward(self, index: Tensor) -> dict[str, Tensor]:
+        """Add nothing, with an infinite slope."""
+        weight = self.model.classify[1].weight
+        return {**super().forward(index), "slope": ((weight - weight.detach()).abs().sqrt()).sum()}
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_a_run_that_crashed_goes_on_as_if_nothing_had_happened(small_csv: Path, tmp_path: Path, optimiser: str) -> None:
     """Three epochs, and two then a crash and one more, end in the same weights to the last bit and the same curves."""
@@ -89,6 +98,15 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(small_csv: Pat
     with pytest.raises(DataError, match=r"epoch 2, step 0, learning rate .* expected finite"):
         run(config(tmp_path, small_csv, 2), faces, Exploding)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+def test_weights_that_are_not_finite_are_not_kept(small_csv: Path, tmp_path: Path) -> None:
+    """A gradient can overflow where the loss does not: the checkpoint from before stays."""
+    faces = read_faces(small_csv, "Training")
+    run(config(tmp_path, small_csv, 1), faces)
+    with pytest.raises(DataError, match="weights after epoch 2: expected finite"):
+        run(config(tmp_path, small_csv, 2, batch=168), faces, Overflowing)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["epochs_done"] == 1
 
 
 def test_a_checkpoint_of_another_network_is_refused(small_csv: Path, tmp_path: Path) -> None:
@@ -135,7 +153,7 @@ def test_fewer_epochs_than_done_and_a_batch_too_large_are_refused(small_csv: Pat
     with pytest.raises(UsageError, match="at least the 2 that are done, got 1"):
         run(config(tmp_path, small_csv, 1), faces)
     with pytest.raises(DataError, match="at least a batch of 1000, got 168"):
-        run(config(tmp_path, small_csv, 2, batch=1000), faces)
+        loop.train(config(tmp_path / "other", small_csv, 2, batch=1000))
 
 
 def test_the_schedule_warms_up_and_falls_to_zero(tmp_path: Path) -> None:
@@ -215,7 +233,7 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(small_csv: Path, 
     """With a learning rate of next to nothing the first run's weights come out again; another shape is refused."""
     first, second = tmp_path / "first", tmp_path / "second"
     loop.train(config(first, small_csv, 1))
-    loop.train(config(second, small_csv, 1, start_from=first, learning_rate=1e-12, seed=1, restore_epochs=0))
+    loop.train(config(second, small_csv, 1, start_from=first, learning_rate=1e-12, seed=1))
     before, after = FullModel(SHAPE), FullModel(SHAPE)
     load_weights(first, before)
     load_weights(second, after)
