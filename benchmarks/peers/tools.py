@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.clock import Call, interleave
+from benchmarks.clock import interleave
 from benchmarks.session import Measured
+from edge_runtime.emotions.backends.base import Backend
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import Engine
 from edge_runtime.errors import FerEdgeError
@@ -34,14 +36,15 @@ def harness(ours: dict[str, tuple[EmotionClassifier, Path]], calls: int) -> Iter
         samples, figures = {}, {}
         known = {name: pair for name, pair in ours.items() if pair[0].artefact.engine == engine}
         for name, (classifier, model) in tqdm(known.items(), desc=tool_name, leave=False, disable=None):
-            calls_here: dict[str, Call] = {name: lambda _, infer=classifier.backend.infer: infer(batch)}
-            pairs = [
-                (interleave(calls_here, min_seconds=0, min_count=calls, label=name)[name], tool(model, calls))
-                for _ in range(PAIRS)
-            ]
-            samples[name] = {"": [ms for here, _ in pairs for ms in here]}
-            figures[name] = agreement([(float(np.median(here)), there) for here, there in pairs])
+            pairs = [(_here(classifier.backend, batch, calls), tool(model, calls)) for _ in range(PAIRS)]
+            samples[name] = {"": [ms for taken, _ in pairs for ms in taken]}
+            figures[name] = agreement([(float(np.median(taken)), ms) for taken, ms in pairs])
         yield Measured(scenario="harness", case=tool_name, faces=1, samples=samples, figures=figures)
+
+
+def _here(backend: Backend, batch: NDArray[np.float32], calls: int) -> list[float]:
+    """Return the milliseconds of each call."""
+    return interleave({"": lambda _: backend.infer(batch)}, min_seconds=0, min_count=calls, label="here")[""]
 
 
 def agreement(medians_ms: Sequence[tuple[float, float]]) -> dict[str, float]:
