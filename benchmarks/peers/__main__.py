@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 
 from benchmarks import scenarios
-from benchmarks.clip import crops_of, read_clip, scenes_of
+from benchmarks.clip import Clip, crops_of, read_clip, scenes_of
+from benchmarks.clock import Call
 from benchmarks.conditions import machine, read_state
 from benchmarks.peers.fer import FerNetwork, FerProcess, network_file
 from benchmarks.peers.networks import RandomNetwork
@@ -138,17 +139,17 @@ def peers(options: PeersOptions) -> None:
 def measure(
     session: Session, ours: Artefacts, bundles: Sequence[str], fer: FerProcess, labelled: FaceSet | None
 ) -> Iterator[Measured]:
-    """Time faces, frames and the harness itself; accuracy is of those that have learned something."""
+    """Time faces, frames, labelled faces where the system has learned something, and the harness itself."""
     yield from scenarios.offline(session, BATCHES)
     yield from frames(session, bundles, fer)
-    yield from harness(ours, 10 * session.min_count)
     if labelled:
         learned = {name: candidate for name, candidate in session.candidates.items() if name not in RANDOM}
         yield from scenarios.accuracy(dataclasses.replace(session, candidates=learned), labelled)
+    yield from harness(session, ours, 10 * session.min_count)
 
 
 def shipped() -> list[str]:
-    """Return the names of the shipped bundles; the one that is taken by default is the first."""
+    """Return the names of the shipped bundles."""
     return sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD_NAME}"))
 
 
@@ -162,7 +163,7 @@ def our_artefacts(
             if artefact.precision != "fp16":  # computed as fp32 is
                 loaded = EmotionClassifier.load(bundle, engine=artefact.engine, precision=artefact.precision, threads=1)
                 opened.callback(loaded.close)
-                yield f"{loaded.card.name} {artefact}", (loaded, folder / next(iter(artefact.files)))
+                yield f"{folder.name} {artefact}", (loaded, folder / next(iter(artefact.files)))
 
 
 def frames(session: Session, bundles: Sequence[str], fer: FerProcess) -> Iterator[Measured]:
@@ -172,14 +173,11 @@ def frames(session: Session, bundles: Sequence[str], fer: FerProcess) -> Iterato
         looks: dict[str, Callable[[int], int]] = {}
         for bundle, detector, every in product(bundles, detectors, (3, 1)):
             recogniser = opened.enter_context(Recogniser.load(bundle, detector=detector, detect_every=every))
-            name = f"{recogniser.classifier.card.name} {detector} " + (f"every {every}" if every > 1 else "each frame")
-            looks[name] = lambda number, recogniser=recogniser: len(
-                recogniser.process(session.clip.frame(number)).faces
-            )
+            name = f"{bundle_folder(bundle).name} {detector} " + (f"every {every}" if every > 1 else "each frame")
+            looks[name] = _look(recogniser, session.clip)
         looks[FER] = fer
         found: dict[str, list[int]] = {name: [] for name in looks}
-        calls = {name: lambda number, name=name: found[name].append(looks[name](number)) for name in looks}
-        samples = session.turns(calls, label="frame")
+        samples = session.turns({name: _noting(look, found[name]) for name, look in looks.items()}, label="frame")
     yield Measured(
         scenario="frame",
         case="",
@@ -187,6 +185,14 @@ def frames(session: Session, bundles: Sequence[str], fer: FerProcess) -> Iterato
         samples={name: {"": taken} for name, taken in samples.items()},
         figures={name: {"faces_found": float(np.mean(found[name]))} for name in samples},
     )
+
+
+def _look(recogniser: Recogniser, clip: Clip) -> Callable[[int], int]:
+    return lambda number: len(recogniser.process(clip.frame(number)).faces)
+
+
+def _noting(look: Callable[[int], int], found: list[int]) -> Call:
+    return lambda number: found.append(look(number))
 
 
 def main() -> int:

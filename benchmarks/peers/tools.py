@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.clock import interleave
-from benchmarks.session import Measured
+from benchmarks.session import Measured, Session
 from edge_runtime.emotions.backends.base import Backend
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import Engine
@@ -26,19 +26,21 @@ PAIRS = 3
 _LIMIT_S = 300
 
 
-def harness(ours: dict[str, tuple[EmotionClassifier, Path]], calls: int) -> Iterator[Measured]:
+def harness(session: Session, ours: dict[str, tuple[EmotionClassifier, Path]], calls: int) -> Iterator[Measured]:
     """Time the network alone, one face, here and right after by its engine's own benchmark, ``calls`` times each.
 
-    ``ours``: name -> a loaded artefact and its main file. Raises ``FerEdgeError`` when a tool fails.
+    ``ours``: name -> a loaded artefact and its main file; what has died is left out.
     """
     batch = np.random.default_rng(0).standard_normal((1, 1, 48, 48)).astype(np.float32)
     for engine, (tool_name, tool) in TOOLS.items():
         samples, figures = {}, {}
-        known = {name: pair for name, pair in ours.items() if pair[0].artefact.engine == engine}
-        for name, (classifier, model) in tqdm(known.items(), desc=tool_name, leave=False, disable=None):
-            pairs = [(_here(classifier.backend, batch, calls), tool(model, calls)) for _ in range(PAIRS)]
-            samples[name] = {"": [ms for taken, _ in pairs for ms in taken]}
-            figures[name] = agreement([(float(np.median(taken)), ms) for taken, ms in pairs])
+        known = [name for name in ours if name in session.candidates and ours[name][0].artefact.engine == engine]
+        for name in tqdm(known, desc=tool_name, leave=False, disable=None):
+            classifier, model = ours[name]
+            with session.survive(name, tool_name):
+                pairs = [(_here(classifier.backend, batch, calls), tool(model, calls)) for _ in range(PAIRS)]
+                samples[name] = {"": [ms for taken, _ in pairs for ms in taken]}
+                figures[name] = agreement([(float(np.median(taken)), ms) for taken, ms in pairs])
         yield Measured(scenario="harness", case=tool_name, faces=1, samples=samples, figures=figures)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ from benchmarks.peers import tools
 from benchmarks.peers.fer import NETWORK, FerNetwork, FerProcess, network_file
 from benchmarks.peers.networks import RandomNetwork
 from benchmarks.report import Report, rows_of
-from benchmarks.session import Measured, Session
+from benchmarks.session import Candidate, Measured, Session
 from benchmarks.table import table
 from edge_runtime.errors import FerEdgeError, NotInstalledError, UsageError
 from edge_runtime.faces.detectors import open_detector
@@ -44,6 +44,19 @@ def environment(folder: Path, python: str) -> Path:
     return folder
 
 
+def session(*names: str) -> Session:
+    """Return a session of candidates that have a name alone."""
+    return Session(
+        candidates={name: cast("Candidate", None) for name in names},
+        clip=Clip(images=(np.zeros((24, 32, 3), np.uint8),), fps=30.0, still=False),
+        scenes=[],
+        crops=np.zeros((1, 48, 48), np.uint8),
+        detector=open_detector("mtcnn"),
+        min_seconds=0.0,
+        min_count=40,
+    )
+
+
 def test_the_process_answers_until_it_is_closed(tmp_path: Path) -> None:
     """It says its OpenCV at once, and then a number for a number; closed, it has ended."""
     with FerProcess(environment(tmp_path, "echo 4.11.0; while read n; do echo $((n + 5)); done"), tmp_path) as process:
@@ -60,15 +73,11 @@ def test_a_process_that_does_not_start_is_refused(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_leaves_the_others_running(tmp_path: Path) -> None:
     """Its error is kept by its name, though it is no candidate, and what others gave is whole."""
-    card = [np.zeros((24, 32, 3), np.uint8)]
-    session = Session(
-        candidates={}, clip=Clip(images=tuple(card), fps=30.0, still=False), scenes=[],
-        crops=np.zeros((1, 48, 48), np.uint8), detector=open_detector("mtcnn"), min_seconds=0.0, min_count=40,
-    )  # fmt: skip
+    dying = session()
     with FerProcess(environment(tmp_path, "echo 4.11.0; read n; echo 5; exit 4"), tmp_path) as process:
-        samples = session.turns({"fer": process, "other": lambda _: None}, label="frame")
+        samples = dying.turns({"fer": process, "other": lambda _: None}, label="frame")
     assert {name: len(taken) for name, taken in samples.items()} == {"other": 40}
-    assert "exit code 4" in session.died["fer"]
+    assert "exit code 4" in dying.died["fer"]
 
 
 def test_an_environment_without_fer_is_refused(tmp_path: Path) -> None:
@@ -155,7 +164,7 @@ def test_medians_agree_within_a_tenth() -> None:
 
 
 def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here, then the tool, so many times; each artefact by its own engine's, ONNX Runtime by none."""
+    """Here, then the tool, so many times; each artefact by its own engine's, ONNX Runtime by none, the dead by none."""
     order: list[str] = []
 
     class Backend:
@@ -168,17 +177,23 @@ def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pyte
         order.append("tool")
         return 1.0
 
+    def broken(_model: Path, _calls: int) -> float:
+        raise FerEdgeError("the tool", expected="exit code 0", got="1", next_step="see to it")
+
     ours = {
-        engine: (SimpleNamespace(backend=Backend(), artefact=SimpleNamespace(engine=engine)), Path("model"))
-        for engine in ("onnx", "openvino", "tflite")
+        engine: (SimpleNamespace(backend=Backend(), artefact=SimpleNamespace(engine=engine.split()[0])), Path("model"))
+        for engine in ("onnx int8", "openvino int8", "openvino fp32", "tflite int8")
     }
-    monkeypatch.setattr(tools, "TOOLS", {"openvino": ("a tool", tool), "tflite": ("another", tool)})
-    found: list[Measured] = list(tools.harness(ours, 20))  # type: ignore[arg-type]
-    assert [(m.case, list(m.samples)) for m in found] == [("a tool", ["openvino"]), ("another", ["tflite"])]
-    assert order.count("tool") == 6
+    monkeypatch.setattr(tools, "TOOLS", {"openvino": ("a tool", tool), "tflite": ("another", broken)})
+    living = session("onnx int8", "openvino int8", "tflite int8")
+    found: list[Measured] = list(tools.harness(living, ours, 20))  # type: ignore[arg-type]
+    assert [(m.case, list(m.samples)) for m in found] == [("a tool", ["openvino int8"]), ("another", [])]
+    assert order.count("tool") == 3
     assert order[:41] == ["here"] * 40 + ["tool"]  # a turn of warm-up, and twenty calls
-    assert len(found[0].samples["openvino"][""]) == 60
-    assert found[0].figures["openvino"]["pairs"] == 3
+    assert len(found[0].samples["openvino int8"][""]) == 60
+    assert found[0].figures["openvino int8"]["pairs"] == 3
+    assert living.died.keys() == {"tflite int8"}
+    assert "the tool: expected exit code 0" in living.died["tflite int8"]
 
 
 def test_the_table_holds_frames_and_the_harness(bench_report: Any) -> None:
