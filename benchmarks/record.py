@@ -32,5 +32,5 @@ def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -
     print(f"{table(report)}\n\nwritten to {out} and {page}")
     if report.died:
         what, got = ", ".join(report.died), "; ".join(report.died.values())
-        step = f"leave it out with --engine and --precision; what it gave before is in {out}"
+        step = f"mend it, or leave it out; what it gave before is in {out}"
         raise BundleError(f"{what} died", expected="an engine that runs to the end", got=got, next_step=step)

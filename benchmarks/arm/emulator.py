@@ -224,10 +224,13 @@ def run_to_end(
 def _run(command: list[str], what: str) -> str:
     """Run a step and return what it prints.
 
-    Raises ``NoEmulatorError`` when it has no network, and ``FerEdgeError`` when it fails for any other reason: what
-    apt, pip and gcc answer is no excuse.
+    Raises ``NoEmulatorError`` when its program is not there or it has no network, and ``FerEdgeError`` when it fails
+    for any other reason: what apt, pip and gcc answer is no excuse.
     """
-    done = run_to_end(command, what)
+    try:
+        done = run_to_end(command, what)
+    except FileNotFoundError as absent:
+        raise _missing(command[0], "no such program", "run it on Debian") from absent
     if done.returncode == 0:
         return done.stdout
     said = done.stderr or done.stdout

@@ -242,15 +242,26 @@ def test_a_step_that_fails_fails_make_arm(make_arm: Any, program: str, how: Any,
     assert err.count("\n") == 1
 
 
-def test_no_network_is_skipped_loudly(make_arm: Any) -> None:
-    """What apt cannot reach cannot be had: exit code 0, and one line that says so."""
-    message = (
-        "W: Failed to fetch http://deb/InRelease  Could not resolve 'deb'\nE: Some index files failed to download."
-    )
-    code, out, _ = make_arm("apt-get", ends(100, message), fetched=False)
+def is_not_there(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Find no such program."""
+    raise FileNotFoundError(command[0])
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            ends(100, "W: Failed to fetch http://deb/InRelease  Could not resolve 'deb'\nE: Some index files failed."),
+            "expected a network for apt-get update",
+        ),
+        (is_not_there, "expected apt-get, got no such program"),
+    ],
+)
+def test_no_network_and_no_apt_are_skipped_loudly(make_arm: Any, how: Any, said: str) -> None:
+    """What apt cannot reach, and a system without apt: exit code 0, and one line that says so."""
+    code, out, _ = make_arm("apt-get", how, fetched=False)
     assert code == 0
-    assert "make arm: SKIPPED" in out
-    assert "expected a network for apt-get update" in out
+    assert re.search(f"make arm: SKIPPED, nothing was tested on Arm: .*{said}", out)
 
 
 @pytest.mark.parametrize(
