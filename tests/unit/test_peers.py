@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from benchmarks.clip import Clip
+from benchmarks.page import write_page
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import tools
 from benchmarks.peers.fer import NETWORK, FerNetwork, FerProcess, network_file
@@ -196,8 +197,11 @@ def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pyte
     assert "the tool: expected exit code 0" in living.died["tflite int8"]
 
 
-def test_the_table_holds_frames_and_the_harness(bench_report: Any) -> None:
-    """Faces that were found, a long name, and a tool that does not agree are in it, no wider than a terminal."""
+def test_the_table_holds_frames_and_the_harness(bench_report: Any, tmp_path: Path) -> None:
+    """Faces that were found, a long name, and a tool that does not agree are in it, no wider than a terminal.
+
+    Its page is written, too, though the frames have no stages.
+    """
     samples = np.random.default_rng(0).lognormal(0, 0.1, 200).tolist()
     name = "student-nano openvino int8"
     frame = Measured(
@@ -214,6 +218,8 @@ def test_the_table_holds_frames_and_the_harness(bench_report: Any) -> None:
     (whole,) = (line for line in lines if line.startswith(name) and line.endswith("4.9"))
     assert "detect" not in whole
     assert any(line.startswith(name) and line.split()[-3:] == ["1.25", "3", "NO"] for line in lines)
+    write_page(report, tmp_path / "page.html")
+    assert "A frame by stage" not in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
