@@ -20,9 +20,8 @@ def efficientnet_b0() -> nn.Module:
     # transformers comes with litert-torch and builds it without weights; torchvision and timm would bring another torch
     from transformers import EfficientNetConfig, EfficientNetForImageClassification
 
-    config = EfficientNetConfig(
-        image_size=224, width_coefficient=1.0, depth_coefficient=1.0, hidden_dim=1280, num_labels=len(EMOTIONS)
-    )
+    config = EfficientNetConfig(image_size=224, width_coefficient=1.0, depth_coefficient=1.0, hidden_dim=1280)
+    config.num_labels = len(EMOTIONS)
 
     class Logits(nn.Module):
         def __init__(self) -> None:

@@ -241,3 +241,18 @@ def test_without_its_environment_it_ends_with_4(
     assert peers.main() == NotInstalledError.exit_code
     assert capsys.readouterr().err.startswith("make peers: fer's network: expected")
     assert not out.exists()
+
+
+def test_the_architectures_have_their_published_size() -> None:
+    """EfficientNet-B0 has 5.29 M weights with ImageNet's 1,000 classes, MobileFaceNet at twice its width about 2.1 M.
+
+    Of the first, 1,280 weights and a bias go with each class that is not there.
+    """
+    torch = pytest.importorskip("torch")
+    from export.peer_networks import efficientnet_b0, mobilefacenet
+
+    for network, side, millions in ((efficientnet_b0(), 224, 5.289 - 993 * 1281 / 1e6), (mobilefacenet(), 112, 2.1)):
+        weights = sum(parameter.numel() for parameter in network.parameters())
+        assert weights / 1e6 == pytest.approx(millions, rel=0.03)
+        with torch.no_grad():
+            assert network.eval()(torch.zeros(1, 3, side, side)).shape == (1, 7)
