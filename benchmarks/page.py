@@ -9,6 +9,7 @@ from benchmarks import charts
 from benchmarks.report import Report
 from benchmarks.svg import WIDTH, Plot
 from benchmarks.table import table
+from edge_runtime.recogniser import STAGES
 
 _STYLE = f"""
 :root {{ color-scheme: light dark; --grid: #8884; --faint: #64748b; }}
@@ -74,7 +75,7 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
             "Every call is in it, nothing is removed from the tail; each strip has its own height. Lines: p50 and p99."
         )
         found.append(("One face", text, charts.distribution(rows)))
-    if report.of("frame"):
+    if report.of("frame", stage=STAGES[0]):
         text = f"The whole way of a frame of the clip, faces {report.clip['faces']}, found by {report.detector}."
         found.append(("A frame by stage", text, charts.stage_stack(report)))
     if report.of("faces"):

@@ -28,7 +28,9 @@ class Row:
     ``case``: a number of faces, a batch size, a camera's rate, a slice of time, … ``faces``: in each call, 0 where that
     varies. ``ratio``: times as long as the baseline beside it, turn by turn: median and 95 % interval.
     ``figures``: what this scenario alone can say (shares are fractions): "within_budget" and "dropped" of a paced
-    camera; "n", "accuracy", its interval "accuracy_low" and "accuracy_high", "macro_f1" and "ece" of labelled faces.
+    camera; "n", "accuracy", its interval "accuracy_low" and "accuracy_high", "macro_f1" and "ece" of labelled faces;
+    "faces_found" in a frame of other systems' pipelines; "tool_ms", "ratio", "pairs" and "agrees" of an engine's own
+    benchmark beside the harness.
     """
 
     scenario: str

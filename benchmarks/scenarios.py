@@ -18,6 +18,8 @@ from edge_runtime.scoring.metrics import intervals, score
 
 ENGINE_ALONE = "engine alone"
 SLICE_S = 30.0
+LEAST_S = 2.0
+"""Of a steady run: it has two slices at least, which are called by their seconds."""
 
 
 def single(session: Session) -> Iterator[Measured]:

@@ -99,5 +99,5 @@ class Session:
 
     def bury(self, name: str, error: Exception, label: str) -> None:
         """Take a candidate out, and keep what it died of."""
-        del self.candidates[name]
+        self.candidates.pop(name, None)  # whole pipelines take turns that are no candidates
         self.died[name] = f"in {label}: {type(error).__name__}: {error}"

@@ -57,17 +57,25 @@ TAIL = P90, P99, MAX
 N = Column(head="n", width=9, cell=lambda row: f"{row.latency.n:,}")
 PER_FACE = Column(head="mean/face", width=11, cell=lambda row: milliseconds(row.latency.mean_ms / row.faces))
 PER_SECOND = Column(head="faces/s", width=10, cell=lambda row: f"{row.faces / row.latency.mean_ms * 1e3:,.0f}")
+_FOUND = Column(head="faces found", width=13, cell=lambda row: f"{row.figures['faces_found']:.1f}")
+_HARNESS = (
+    Column(head="its own", width=9, cell=lambda row: milliseconds(row.figures["tool_ms"])),
+    Column(head="ratio", width=8, cell=lambda row: f"{row.figures['ratio']:.2f}"),
+    Column(head="pairs", width=7, cell=lambda row: f"{row.figures['pairs']:.0f}"),
+    Column(head="agrees", width=8, cell=lambda row: "yes" if row.figures["agrees"] else "NO"),
+)
 
 
 def table(report: Report) -> str:
     """Lay the report out."""
+    frames = report.of("frame")
     sections = [
         _head(report),
         _rows("single: one face, ms", report.of("single"), (CASE, P50, *TAIL, N)),
         _overhead(report),
         _rows("faces: all of a frame, found beforehand, ms", report.of("faces"), (CASE, P50, *TAIL, N, PER_FACE)),
         _added_face(report),
-        _rows(f"frame: faces by {report.detector}, ms", report.of("frame"), (P50, *TAIL, N, *_stages(report))),
+        _rows(f"frame: faces by {report.detector}, ms", frames, (P50, *TAIL, N, *_stages(report), *_found(frames))),
         _rows(
             "paced: a camera of so many frames a second, ms",
             report.of("paced"),
@@ -75,6 +83,7 @@ def table(report: Report) -> str:
         ),
         _rows("offline: a batch of faces, ms", report.of("offline"), (CASE, P50, *TAIL, N, PER_FACE, PER_SECOND)),
         _rows("accuracy: labelled faces, one at a time, ms", report.of("accuracy"), (CASE, P50, *_accuracy())),
+        _rows("harness: an engine's own benchmark beside it, ms", report.of("harness"), (CASE, P50, N, *_HARNESS)),
         _ratios(report) if report.options["baseline"] else "",
         _steady(report),
         _starts(report),
@@ -103,12 +112,13 @@ def by_candidate(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def _rows(title: str, rows: Sequence[Row], columns: Sequence[Column]) -> str:
     if not rows:
         return ""
-    indent = NAME + sum(column.width for column in columns if column is CASE)
+    width = max(NAME, *(len(row.candidate) + 1 for row in rows))
+    indent = width + sum(column.width for column in columns if column is CASE)
     heads = "".join(f"{column.head:>{column.width}}" for column in columns if column is not CASE)
     lines = [f"{title:<{indent}}{heads}"] if len(title) <= indent else [title, " " * indent + heads]
     for row in rows:
         cells = (f"{column.cell(row):{'<' if column is CASE else '>'}{column.width}}" for column in columns)
-        lines.append(f"{row.candidate:<{NAME}}{''.join(cells)}")
+        lines.append(f"{row.candidate:<{width}}{''.join(cells)}")
     return "\n".join(lines)
 
 
@@ -142,13 +152,17 @@ def _course(report: Report, field: str, form: str) -> str:
     return " → ".join(format(value, form) for value in (values[0], highest, values[-1]))
 
 
+def _found(frames: Sequence[Row]) -> tuple[Column, ...]:
+    return (_FOUND,) if frames and "faces_found" in frames[0].figures else ()
+
+
 def _stages(report: Report) -> tuple[Column, ...]:
     means = {(row.candidate, row.stage): row.latency.mean_ms for row in report.rows if row.scenario == "frame"}
 
     def mean(stage: str) -> Callable[[Row], str]:
         return lambda row: milliseconds(means[row.candidate, stage])
 
-    return tuple(Column(head=stage, width=10, cell=mean(stage)) for stage in STAGES)
+    return tuple(Column(head=stage, width=10, cell=mean(stage)) for stage in STAGES if report.of("frame", stage=stage))
 
 
 def _paced(report: Report) -> tuple[Column, ...]:
@@ -244,8 +258,9 @@ def _grid(title: str, heads: Sequence[str], lines: dict[str, list[str]]) -> str:
     """Lay out a line a candidate under heads; nothing without candidates."""
     if not lines:
         return ""
-    top = f"{title:<{NAME}}" if len(title) <= NAME else f"{title}\n{'':<{NAME}}"
-    rows = [f"{name:<{NAME}}" + "".join(f"{cell:>11}" for cell in cells) for name, cells in lines.items()]
+    width = max(NAME, *(len(name) + 1 for name in lines))
+    top = f"{title:<{width}}" if len(title) <= width else f"{title}\n{'':<{width}}"
+    rows = [f"{name:<{width}}" + "".join(f"{cell:>11}" for cell in cells) for name, cells in lines.items()]
     return "\n".join([top + "".join(f"{head:>11}" for head in heads), *rows])
 
 

@@ -29,7 +29,23 @@ _QEMU = ("amd64", "bookworm", "qemu-user")
 _LIBRARIES = "libstdc++6,libgomp1,libatomic1"
 # any C library up to bookworm's
 _PLATFORMS = ("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 37)))
-_UNREACHABLE = ("ConnectionError", "Connection broken", "timed out", "name resolution", "unreachable")
+# what pip and apt say without a network, and nobody else
+_UNREACHABLE = (
+    "ConnectionError",
+    "Connection broken",
+    "Connection refused",
+    "Connection timed out",
+    "Could not connect to",
+    "Could not resolve",
+    "Read timed out",
+    "Temporary failure",
+    "Network is unreachable",
+)
+_LIMIT_S = 1800
+
+
+class NoEmulatorError(NotInstalledError):
+    """What the emulator is made from cannot be had here: another machine, no root, no apt, no network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +106,7 @@ def qemu(folder: Path, name: str) -> list[str]:
 
 
 def prepare(folder: Path) -> Emulator:
-    """Make what is not there yet; raise ``NotInstalledError`` where it cannot be had."""
+    """Make what is not there yet; raise ``NoEmulatorError`` where it cannot be had, ``FerEdgeError`` where it fails."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         got = f"{sys.platform} on {platform.machine()}"
         raise _missing("Linux on x86-64", got, "run it on such a machine")
@@ -107,7 +123,9 @@ def prepare(folder: Path) -> Emulator:
         for suite in ("bookworm", "trixie"):
             _board_root(folder, f"{name}-{suite}", suite)
             lay(board, folder / f"{name}-{suite}")
-    _run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(folder / "libcounter.so"), str(_source("counter.c"))], "gcc")
+    _require("gcc", "gcc", "libc6-dev")
+    source = Path(__file__).with_name("counter.c")
+    _run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(folder / "libcounter.so"), str(source)], "counter.c")
     wheel = _build_wheel(folder)
     for name, environment in ENVIRONMENTS.items():
         _packages(folder / f"site-{name}", environment, wheel)
@@ -118,17 +136,24 @@ def prepare(folder: Path) -> Emulator:
 def _debian(target: Path, arch: str, suite: str, packages: str) -> None:
     """Extract Debian packages, with what they depend on, into ``target``: whole or not at all."""
     print(f"make arm: fetching {suite} {arch}: {packages}", flush=True)
-    if not shutil.which("mmdebstrap"):
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            raise _missing("mmdebstrap, or root and apt-get to install it", "neither", "apt-get install mmdebstrap")
-        _run(["apt-get", "update", "-qq"], "apt-get update")
-        _run(["apt-get", "install", "-qq", "--no-install-recommends", "mmdebstrap"], "apt-get install mmdebstrap")
+    _require("mmdebstrap", "mmdebstrap")
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     archive = f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main"
     options = [f"--arch={arch}", "--variant=extract", f"--include={packages}"]
     _run(["mmdebstrap", "--quiet", *options, suite, str(partial), archive], f"Debian's {suite}, {arch}")
     partial.replace(target)
+
+
+def _require(program: str, *packages: str) -> None:
+    """Install the Debian packages of ``program`` where it is not there."""
+    if shutil.which(program):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise _missing(f"{program}, or root and apt-get to install it", "neither", f"apt-get install {program}")
+    # without the option apt-get calls it a success when it reaches nobody
+    _run(["apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any"], "apt-get update")
+    _run(["apt-get", "install", "-qq", "--no-install-recommends", *packages], f"apt-get install {program}")
 
 
 def _mirror() -> str:
@@ -157,7 +182,7 @@ def _build_wheel(folder: Path) -> Path:
     built = folder / "built"
     shutil.rmtree(built, ignore_errors=True)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(CHECKOUT)]
-    _run(build, "the device wheel", error=FerEdgeError)
+    _run(build, "the device wheel")
     (file,) = built.glob("*.whl")
     shutil.rmtree(folder / "wheel", ignore_errors=True)
     zipfile.ZipFile(file).extractall(folder / "wheel")
@@ -185,23 +210,35 @@ def _packages(site: Path, environment: Environment, wheel: Path) -> None:
     stamp_file.write_text(stamp, encoding="utf-8")
 
 
-def _run(command: list[str], what: str, error: type[FerEdgeError] = NotInstalledError) -> str:
-    """Run a step and return what it prints; what a package index answers is no excuse, that it is not there is one."""
+def run_to_end(
+    command: list[str], what: str, *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program and return how it ended; raise ``FerEdgeError`` when it does not."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired as late:
+        expected, step = f"an end within {_LIMIT_S} s", "try again on a quiet machine, or see why it hangs"
+        raise FerEdgeError(what, expected=expected, got="none", next_step=step) from late
+
+
+def _run(command: list[str], what: str) -> str:
+    """Run a step and return what it prints.
+
+    Raises ``NoEmulatorError`` when its program is not there or it has no network, and ``FerEdgeError`` when it fails
+    for any other reason: what apt, pip and gcc answer is no excuse.
+    """
+    try:
+        done = run_to_end(command, what)
     except FileNotFoundError as absent:
-        raise _missing(command[0], "not installed", f"apt-get install {command[0]}") from absent
+        raise _missing(command[0], "no such program", "run it on Debian") from absent
     if done.returncode == 0:
         return done.stdout
-    lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-    if "pip" in command and not any(sign in done.stderr for sign in _UNREACHABLE):
-        error = FerEdgeError
-    raise error(what, expected="exit code 0", got=f"{done.returncode}, {lines[-1]}", next_step="see to its message")
+    said = done.stderr or done.stdout
+    last = (said.strip().splitlines() or ["no message"])[-1]
+    if any(sign in said for sign in _UNREACHABLE):
+        raise _missing(f"a network for {what}", last, "connect this machine to one")
+    raise FerEdgeError(what, expected="exit code 0", got=f"{done.returncode}, {last}", next_step="see to its message")
 
 
-def _missing(expected: str, got: str, next_step: str) -> NotInstalledError:
-    return NotInstalledError("the Arm emulator", expected=expected, got=got, next_step=next_step)
-
-
-def _source(name: str) -> Path:
-    return Path(__file__).with_name(name)
+def _missing(expected: str, got: str, next_step: str) -> NoEmulatorError:
+    return NoEmulatorError("the Arm emulator", expected=expected, got=got, next_step=next_step)

@@ -16,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.arm.boards import BOARDS
-from benchmarks.arm.emulator import CHECKOUT, ENVIRONMENTS, Emulator, qemu
+from benchmarks.arm.emulator import CHECKOUT, ENVIRONMENTS, Emulator, qemu, run_to_end
 from benchmarks.arm.gate import Record, name_of
 from benchmarks.arm.guest import BUNDLE, run_arguments
 from edge_runtime.emotions.classifier import bundle_folder
@@ -25,7 +25,6 @@ from edge_runtime.errors import BundleError
 from edge_runtime.faces.detectors import YUNET_VARIABLE
 from edge_runtime.faces.fetch import YUNET
 
-_LIMIT_S = 1800
 _BOX_PX, _CONFIDENCE = 2.0, 0.05
 
 
@@ -89,9 +88,7 @@ def emulate(emulator: Emulator, job: Job, *, yunet: bool) -> dict[str, Any]:
     detectors = ["mtcnn", *(["yunet"] if yunet else [])] if frames else []
     start = emulator.command(job.board, job.environment, out / "count", yunet=yunet)
     guest = ["-m", "benchmarks.arm.guest", job.engine, str(out / "count"), "picture.jpg", str(out), *detectors]
-    done = subprocess.run(
-        [*start, *guest], cwd=emulator.folder, env={}, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-    )
+    done = run_to_end([*start, *guest], str(job), cwd=emulator.folder, env={})
     _require_success(str(job), done)
     found: dict[str, Any] = json.loads((folder / "found.json").read_bytes())
     return found | {"faces": _faces(folder)}
@@ -103,8 +100,8 @@ def faces_here(engine: Engine, precision: str, folder: Path) -> list[dict[str, A
     out.mkdir(exist_ok=True)
     arguments = run_arguments(engine, precision, folder / "picture.jpg", out)
     command = [sys.executable, "-m", "edge_runtime", *arguments]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    _require_success(f"{engine} {precision} on this machine", done)
+    what = f"{engine} {precision} on this machine"
+    _require_success(what, run_to_end(command, what, cwd=CHECKOUT))
     return _faces(out)
 
 
@@ -134,11 +131,12 @@ def refused_without_vnni(emulator: Emulator) -> dict[str, str]:
         check = ["check", "--detector", "mtcnn", "--engine", engine, "--precision", "int8"]
         player = [*qemu(emulator.folder, "qemu-x86_64"), "-cpu", "Haswell"]
         command = [*player, sys.executable, "-m", "edge_runtime", *check]
-        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+        what = f"{engine} int8 on a Haswell"
+        done = run_to_end(command, what, cwd=CHECKOUT)
         if done.returncode == BundleError.exit_code:
             refused[name_of("x86-64 without VNNI", f"{engine} int8")] = _last_line(done)
         else:
-            _require_success(f"{engine} int8 on a Haswell", done)
+            _require_success(what, done)
     return refused
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,7 @@ from benchmarks.arm import emulator, guest
 from benchmarks.arm.boards import BOARDS, lay
 from benchmarks.arm.estimate import SSD_MS, YUNET_MS, estimate
 from benchmarks.arm.gate import BASELINE, Record, judge, off, read_record, write_record
-from benchmarks.arm.runs import compare_faces
+from benchmarks.arm.runs import Job, compare_faces, emulate
 from edge_runtime.emotions.classifier import bundle_folder
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import BundleError, DataError, FerEdgeError, NotInstalledError, RegressionError
@@ -191,10 +194,80 @@ def test_another_machine_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         emulator.prepare(tmp_path)
 
 
+def ends(code: int, message: str) -> Callable[[list[str]], subprocess.CompletedProcess[str]]:
+    """Return what ends a program with ``code`` and ``message``."""
+    return lambda command: subprocess.CompletedProcess(command, code, stdout="", stderr=message)
+
+
+def hangs(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run out of time."""
+    raise subprocess.TimeoutExpired(command, 1800)
+
+
+@pytest.fixture
+def make_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that runs make arm with one program replaced, all others succeed; its exit code and words."""
+
+    def run(program: str, how: Callable[[list[str]], Any], *, fetched: bool) -> tuple[int, str, str]:
+        for name in ("qemu", "bookworm", "trixie") if fetched else ():
+            (tmp_path / name).mkdir()
+        monkeypatch.setattr(shutil, "which", lambda name: None if name == "mmdebstrap" else f"/usr/bin/{name}")
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setattr("platform.machine", lambda: "x86_64")
+        monkeypatch.setattr(
+            subprocess, "run", lambda command, **_: (how if program in command else ends(0, ""))(command)
+        )
+        monkeypatch.setattr(sys, "argv", ["arm", "--picture", "x.jpg", "--folder", str(tmp_path), "--out", "none"])
+        code = arm.main()
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("program", "how", "fetched", "said"),
+    [
+        ("gcc", ends(1, "counter.c:20:1: error: unknown type name"), True, r"counter\.c: .*unknown type name"),
+        ("build", ends(1, "ERROR Backend subprocess exited"), True, "the device wheel: .*Backend subprocess"),
+        ("build", hangs, True, r"the device wheel: expected an end within 1800 s"),
+        ("apt-get", ends(100, "E: Unable to locate package mmdebstrap"), False, "apt-get update: .*Unable to locate"),
+    ],
+)
+def test_a_step_that_fails_fails_make_arm(make_arm: Any, program: str, how: Any, fetched: bool, said: str) -> None:  # noqa: FBT001
+    """A compile error, a wheel that is not built, a step without end, apt's own errors: exit code 1 and one line."""
+    code, out, err = make_arm(program, how, fetched=fetched)
+    assert code == FerEdgeError.exit_code
+    assert "SKIPPED" not in out
+    assert re.match(f"make arm: {said}", err)
+    assert err.count("\n") == 1
+
+
+def is_not_there(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Find no such program."""
+    raise FileNotFoundError(command[0])
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            ends(100, "W: Failed to fetch http://deb/InRelease  Could not resolve 'deb'\nE: Some index files failed."),
+            "expected a network for apt-get update",
+        ),
+        (is_not_there, "expected apt-get, got no such program"),
+    ],
+)
+def test_no_network_and_no_apt_are_skipped_loudly(make_arm: Any, how: Any, said: str) -> None:
+    """What apt cannot reach, and a system without apt: exit code 0, and one line that says so."""
+    code, out, _ = make_arm("apt-get", how, fetched=False)
+    assert code == 0
+    assert re.search(f"make arm: SKIPPED, nothing was tested on Arm: .*{said}", out)
+
+
 @pytest.mark.parametrize(
     ("message", "raised"),
     [
-        ("NewConnectionError: Failed to establish a new connection: ConnectionError", NotInstalledError),
+        ("NewConnectionError: Failed to establish a new connection: ConnectionError", emulator.NoEmulatorError),
         ("ERROR: No matching distribution found for lapx==0.11.1", FerEdgeError),
     ],
 )
@@ -202,11 +275,18 @@ def test_a_package_without_an_arm_wheel_is_a_failure_and_no_network_is_not(
     message: str, raised: type[FerEdgeError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What pip cannot reach skips the run; what it reaches and does not find fails it."""
-    done = subprocess.CompletedProcess(["pip"], 1, stdout="", stderr=message)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: ends(1, message)(command))
     with pytest.raises(FerEdgeError, match="wheels") as caught:
         emulator._run([sys.executable, "-m", "pip", "install"], "wheels")
     assert type(caught.value) is raised
+
+
+def test_an_emulated_run_that_hangs_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job under emulation without an end names itself, and what was waited for."""
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: hangs(command))
+    job = Job(board="pi5", environment="3.11", engine="onnx")
+    with pytest.raises(FerEdgeError, match=r"pi5 / 3\.11 / onnx: expected an end within 1800 s"):
+        emulate(emulator.Emulator(folder=tmp_path, version="7.2"), job, yunet=False)
 
 
 def test_the_instruction_clock_reads_what_the_counter_writes(tmp_path: Path) -> None:

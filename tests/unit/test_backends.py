@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -211,6 +212,19 @@ def test_null_backend_answers_zeros() -> None:
     """The null backend answers one row of seven zeros a face."""
     logits = NullBackend().infer(np.ones((3, 1, 48, 48), np.float32))
     assert (logits.shape, logits.dtype, logits.any()) == ((3, 7), np.float32, np.False_)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_answer_is_the_caller_s_whatever_the_next_batch_is(engine: Engine) -> None:
+    """More, fewer and other faces afterwards change neither an earlier answer nor their own."""
+    pytest.importorskip(ENGINES[engine].module)
+    faces = selftest.faces(3, 9)
+    with contextlib.closing(EmotionClassifier.load(engine=engine, precision="int8")) as loaded:
+        parts = [loaded.logits(faces[first:last]) for first, last in ((0, 1), (1, 9), (2, 4), (0, 1))]
+        one_by_one = np.concatenate([loaded.logits(face[None]) for face in faces])
+    for part, (first, last) in zip(parts, ((0, 1), (1, 9), (2, 4), (0, 1)), strict=True):
+        np.testing.assert_allclose(part, one_by_one[first:last], atol=1e-4)
+    assert not np.shares_memory(parts[0], parts[3])
 
 
 def test_other_devices_are_openvino_s_alone(toy_bundle: Path) -> None:

@@ -38,8 +38,13 @@ class OpenvinoBackend:
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48)."""
-        # the input is read in place; the output, 28 bytes a face, is copied out, because the next call overwrites it
-        logits: NDArray[np.float32] = self._request.infer([batch], share_inputs=True)[0]
+        # into the request's own input: to be handed another array costs it 50 µs, five times what the copy does; the
+        # output, 28 bytes a face, is copied out, because the next call overwrites it
+        reads = self._request.get_input_tensor()
+        reads.shape = batch.shape
+        reads.data[:] = batch
+        self._request.infer()
+        logits: NDArray[np.float32] = self._request.get_output_tensor().data.copy()
         return logits
 
     def close(self) -> None:

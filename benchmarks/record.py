@@ -1,0 +1,36 @@
+"""From what a run measures, case by case, to its report, its table and its page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.conditions import read_state
+from benchmarks.page import write_page
+from benchmarks.report import Report, rows_of, write_report
+from benchmarks.session import Measured
+from benchmarks.table import table
+from edge_runtime.errors import BundleError
+
+
+def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -> None:
+    """Fill ``report``, on disk after every case; print its table and write its page at the end.
+
+    ``began``: the beginning of the run by ``time.monotonic``. Raises ``BundleError`` at the end when a candidate died;
+    what the others, and it before, gave is in the report.
+    """
+    for measured in cases:
+        state = read_state(f"{measured.scenario} {measured.case}".strip(), began)
+        rows = (*report.rows, *rows_of(measured, report.options["baseline"]))
+        report = dataclasses.replace(report, rows=rows, states=(*report.states, state))
+        write_report(report, out)
+    report = dataclasses.replace(report, complete=True, states=(*report.states, read_state("after", began)))
+    write_report(report, out)
+    page = out.with_suffix(".html")
+    write_page(report, page)
+    print(f"{table(report)}\n\nwritten to {out} and {page}")
+    if report.died:
+        what, got = ", ".join(report.died), "; ".join(report.died.values())
+        step = f"mend it, or leave it out; what it gave before is in {out}"
+        raise BundleError(f"{what} died", expected="an engine that runs to the end", got=got, next_step=step)

@@ -1,0 +1,103 @@
+"""Whole frames without a pause: the slices of a run, what they are called, and who dies in one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import scenarios
+from benchmarks.bench import BenchOptions
+from benchmarks.clip import Clip
+from benchmarks.clock import TURN
+from benchmarks.session import NULL, Candidate, Session
+from edge_runtime.emotions.backends.null import NullBackend
+from edge_runtime.emotions.classifier import SHIPPED, EmotionClassifier
+from edge_runtime.emotions.contract import read_card
+from edge_runtime.errors import UsageError
+from edge_runtime.faces.detectors import ReducedDetector
+from edge_runtime.results import NO_DETECTIONS, Detections
+
+
+class Finds:
+    """A detector that finds nothing, and breaks after ``left`` pictures."""
+
+    name = "finds nothing"
+
+    def __init__(self, left: int = 10**9) -> None:
+        """Keep how long it lasts."""
+        self.left = left
+
+    def detect(self, _image: np.ndarray) -> Detections:
+        """Find nothing."""
+        self.left -= 1
+        if self.left < 0:
+            message = "worn out"
+            raise RuntimeError(message)
+        return NO_DETECTIONS
+
+
+def session(kind: type[Session] = Session, detector: Finds | None = None) -> Any:
+    """Return a session of a null backend under two other names, and of the null backend itself."""
+    card = read_card(SHIPPED / "student")
+    classifier = EmotionClassifier(card, card.artefacts[0], NullBackend())
+    names = ("onnx int8", "tflite int8", NULL)
+    return kind(
+        candidates={name: Candidate(name=name, classifier=classifier, threads=1) for name in names},
+        clip=Clip(images=(np.zeros((24, 32, 3), np.uint8),), fps=30.0, still=False),
+        scenes=[],
+        crops=np.zeros((1, 48, 48), np.uint8),
+        detector=ReducedDetector(detector=detector or Finds(), detect_width=320),
+        min_seconds=0.0,
+        min_count=20,
+    )
+
+
+class Noted(Session):
+    """A session that measures nothing and notes what it was asked for."""
+
+    def turns(self, calls: Any, **asked: Any) -> dict[str, list[float]]:
+        """Note the seconds of each call, and whether it was warmed up."""
+        self.died[asked["label"]] = f"{asked['min_seconds']} {asked['warm_up']}"
+        return {name: [1.0] for name in calls}
+
+
+@pytest.mark.parametrize("seconds", [2.0, 2.4, 3.0, 44.0, 59.0, 61.0, 90.0, 600.0, 7200.0])
+def test_each_slice_has_a_name_of_its_own(seconds: float) -> None:
+    """Two slices at least, of about half a minute in a long run, that fill the time; the first is warmed up."""
+    noted = session(Noted)
+    cases = [measured.case for measured in scenarios.steady(noted, seconds)]
+    assert len(cases) == len(set(cases)) == max(2, round(seconds / scenarios.SLICE_S))
+    assert cases[0] == "0:00"
+    asked = [said.split() for said in noted.died.values()]
+    assert sum(2 * float(each) for each, _ in asked) == pytest.approx(seconds)
+    assert [warm for _, warm in asked] == ["True"] + ["False"] * (len(cases) - 1)
+
+
+def test_slices_follow_each_other() -> None:
+    """Two of a second each: every candidate but the null backend in both, for its half of the time."""
+    found = list(scenarios.steady(session(), scenarios.LEAST_S))
+    assert [measured.case for measured in found] == ["0:00", "0:01"]
+    for measured in found:
+        assert list(measured.samples) == ["onnx int8", "tflite int8"]
+        for stages in measured.samples.values():
+            assert len(stages[""]) >= TURN
+            assert sum(stages[""]) >= 0.5 * 1e3 * 0.99
+
+
+def test_who_dies_in_a_slice_is_not_in_the_next() -> None:
+    """A detector that breaks takes both candidates with it: the slices that follow are empty, and it is said."""
+    dying = session(detector=Finds(60))
+    first, second = scenarios.steady(dying, 2.0)
+    assert second.samples == {}
+    assert dying.died.keys() == {"onnx int8", "tflite int8"}
+    assert "worn out" in dying.died["onnx int8"]
+    assert len(first.samples["onnx int8"][""]) >= TURN  # what it gave before is kept
+
+
+@pytest.mark.parametrize("duration", ["1s", "1.9s", "0.01m", "10", "m"])
+def test_a_duration_below_two_seconds_is_refused(duration: str) -> None:
+    """Its slices would share a name; so is what is no duration."""
+    with pytest.raises(UsageError, match="--duration is out of range: expected at least 2s"):
+        BenchOptions(source="x", duration=duration)
