@@ -61,7 +61,6 @@ def _follow(session: Session, candidate: Candidate, fps: float) -> tuple[dict[st
     recogniser.reset()
     taken: list[float] = []
     ages: list[float] = []
-    before = 0
     with LiveSource("paced", lambda: PacedCamera(session.clip, fps)) as source:
         began = time.monotonic()
         for frame in source:
@@ -69,7 +68,6 @@ def _follow(session: Session, candidate: Candidate, fps: float) -> tuple[dict[st
             recogniser.process(frame)
             taken.append((time.perf_counter_ns() - started_ns) / 1e6)
             ages.append((time.monotonic_ns() - frame.captured_ns) / 1e6)
-            before = before if len(taken) > 1 else frame.dropped  # what went by while the source opened
             if len(taken) >= session.min_count and time.monotonic() - began >= session.min_seconds:
                 break
-    return {"": taken, "age": ages}, frame.dropped - before
+    return {"": taken, "age": ages}, frame.dropped
