@@ -163,7 +163,7 @@ def _choose(card: ModelCard, options: BenchOptions) -> dict[str, tuple[Artefact 
     installed = installed_engines()
     for engine in options.engine:
         if engine not in installed:
-            step = f"pip install 'fer-edge[{ENGINES[engine].extra}]'"
+            step = f"in the checkout, pip install '.[{ENGINES[engine].extra}]'"
             raise NotInstalledError(f"--engine {engine}", expected="its package", got="not installed", next_step=step)
     wanted = [
         artefact

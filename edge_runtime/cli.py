@@ -153,6 +153,6 @@ def _not_installed(error: ModuleNotFoundError, asked: str) -> NotInstalledError:
     step = (
         f"from a checkout, pip install -e '.[{extra}]'"
         if extra in CHECKOUT_EXTRAS
-        else f"pip install 'fer-edge[{extra}]'"
+        else f"in the checkout, pip install '.[{extra}]'"
     )
     return NotInstalledError(f"fer-edge {asked}", expected=f"the package {top}", got="not installed", next_step=step)

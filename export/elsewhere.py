@@ -39,7 +39,7 @@ def verdicts(
             run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             got = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-            step = "pip install 'fer-edge[pi-legacy]' in an environment of its own, and name its Python"
+            step = "in the checkout, pip install '.[pi-legacy]' in an environment of its own, and name its Python"
             what = f"--tflite-runtime {python}"
             raise NotInstalledError(what, expected="tflite-runtime", got=got, next_step=step) from error
     found: dict[str, dict[str, str]] = json.loads(run.stdout.splitlines()[-1])

@@ -110,7 +110,7 @@ def choose(card: ModelCard, engine: EngineChoice, precision: Precision) -> Artef
             if name in offered:
                 return offered[name]
         if offered:
-            step = f"pip install 'fer-edge[{ENGINES[next(iter(offered))].extra}]'"
+            step = f"in the checkout, pip install '.[{ENGINES[next(iter(offered))].extra}]'"
             raise NotInstalledError(
                 "inference engine", expected=f"one of {', '.join(offered)}", got="none installed", next_step=step
             )

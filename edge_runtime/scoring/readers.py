@@ -127,7 +127,7 @@ def _decode(encoded: Any, where: str) -> NDArray[np.uint8]:  # noqa: ANN401  (a 
 
 
 def _missing(form: str, error: ModuleNotFoundError) -> NotInstalledError:
-    step, got = "pip install 'fer-edge[train]'", f"no {error.name}"
+    step, got = "in the checkout, pip install '.[train]'", f"no {error.name}"
     return NotInstalledError(f"{form} cannot be read", expected="pyarrow and cv2", got=got, next_step=step)
 
 

@@ -60,7 +60,7 @@ def test_absent_engine_names_its_package_and_extra(monkeypatch: pytest.MonkeyPat
         open_backend(engine, [b"", b""], 1)
     assert caught.value.what == f"engine {engine}"
     assert caught.value.expected == f"the package {ENGINES[engine].needs[0]}"
-    assert caught.value.next_step == f"pip install 'fer-edge[{engine}]'"
+    assert caught.value.next_step == f"in the checkout, pip install '.[{engine}]'"
     assert caught.value.exit_code == 4
 
 
@@ -151,7 +151,7 @@ def test_auto_without_a_fitting_engine_says_what_to_install(
     with pytest.raises(NotInstalledError) as caught:
         choose(card, "auto", "fp16")
     assert caught.value.expected == "one of openvino"
-    assert caught.value.next_step == "pip install 'fer-edge[openvino]'"
+    assert caught.value.next_step == "in the checkout, pip install '.[openvino]'"
 
 
 def test_an_explicit_engine_is_taken_installed_or_not(monkeypatch: pytest.MonkeyPatch, card: ModelCard) -> None:

@@ -216,9 +216,9 @@ def test_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 @pytest.mark.parametrize(
     ("command", "missing", "step"),
     [
-        ("run", "cv2", "pip install 'fer-edge[pi]'"),
-        ("bench", "cv2", "pip install 'fer-edge[pi]'"),
-        ("evaluate", "pyarrow.parquet", "pip install 'fer-edge[pi]'"),
+        ("run", "cv2", "in the checkout, pip install '.[pi]'"),
+        ("bench", "cv2", "in the checkout, pip install '.[pi]'"),
+        ("evaluate", "pyarrow.parquet", "in the checkout, pip install '.[pi]'"),
         ("train", "torch", "from a checkout, pip install -e '.[train]'"),
         ("distill", "torch", "from a checkout, pip install -e '.[train]'"),
         ("export", "nncf", "from a checkout, pip install -e '.[export]'"),

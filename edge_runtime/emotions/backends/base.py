@@ -71,7 +71,7 @@ def open_backend(engine: Engine, contents: list[bytes], threads: int, device: De
             f"engine {engine}",
             expected=f"the package {entry.needs[0]}",
             got="not installed",
-            next_step=f"pip install 'fer-edge[{entry.extra}]'",
+            next_step=f"in the checkout, pip install '.[{entry.extra}]'",
         ) from error
     if device != "CPU" and engine != "openvino":
         step = "take --engine openvino, or leave --device at CPU"
