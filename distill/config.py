@@ -64,6 +64,7 @@ class DistillConfig(FitConfig):
     views: int = option(
         16, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
     )
+    targets: Path | None = option(None, "folder of the teachers' tables, for runs that share them (default: --out)")
     temperature: float = option(
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"
     )

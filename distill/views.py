@@ -23,14 +23,12 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
     """Probabilities float16 (views, n, 7), softened by ``config.temperature``.
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
-    better on PublicTest. They are kept in ``config.out`` under a key of all that decides them: weights, faces, views,
-    seed, temperature, augmentation.
+    better on PublicTest. They are kept in ``config.targets``, or ``config.out``, in a file whose name all that decides
+    them decides: weights, faces, views, seed, temperature, augmentation.
     """
-    key, cache = _key(teachers, faces, config), config.out / "targets.npz"
+    cache = (config.targets or config.out) / f"targets-{_key(teachers, faces, config)[:16]}.npy"
     if cache.exists():
-        with np.load(cache) as stored:
-            if str(stored["key"]) == key:
-                return torch.from_numpy(stored["targets"])
+        return torch.from_numpy(np.load(cache))
     changes = Augmentation(erase_share=config.erase_share)
     for teacher in teachers:
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -49,9 +47,10 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
                     )
                 targets[view, index] = torch.softmax(logits / config.temperature, dim=-1).mean(0).half().cpu()
                 progress.update(len(batch))
+    cache.parent.mkdir(parents=True, exist_ok=True)
     partial = cache.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.savez(file, key=key, targets=targets.numpy())
+        np.save(file, targets.numpy())
     partial.replace(cache)
     return targets
 

@@ -32,7 +32,7 @@ _BROKEN = (
 
 
 # where and for how long a run goes on may change; what it computes may not
-_MAY_CHANGE = {"data", "out", "device", "precision", "epochs", "threads", "ferplus"}
+_MAY_CHANGE = {"data", "out", "device", "precision", "epochs", "threads", "ferplus", "targets"}
 
 
 def write_text(path: Path, text: str) -> None:

@@ -71,16 +71,19 @@ def test_targets_are_the_teachers_mean_on_the_very_view(
 
 
 def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, small_csv: Path) -> None:
-    """A second call reads the table; another teacher makes it anew."""
+    """A second run that shares the folder reads the table; another teacher has its own beside it."""
     faces = read_faces(small_csv, "Training")
     teacher = load_network(toy_teacher, "model")
-    first = teacher_targets([teacher], faces, options)
-    stored = (options.out / "targets.npz").stat().st_mtime_ns
-    assert torch.equal(teacher_targets([teacher], faces, options), first)
-    assert (options.out / "targets.npz").stat().st_mtime_ns == stored
+    shared = dataclasses.replace(options, targets=options.out / "tables")
+    first = teacher_targets([teacher], faces, shared)
+    (table,) = shared.targets.iterdir()
+    stored = table.stat().st_mtime_ns
+    assert torch.equal(teacher_targets([teacher], faces, dataclasses.replace(shared, learning_rate=0.1)), first)
+    assert table.stat().st_mtime_ns == stored
     with torch.no_grad():
         teacher.classify[1].bias += torch.arange(7.0)
-    assert not torch.equal(teacher_targets([teacher], faces, options), first)
+    assert not torch.equal(teacher_targets([teacher], faces, shared), first)
+    assert len([*shared.targets.iterdir()]) == 2
 
 
 class Recorder(nn.Module):
