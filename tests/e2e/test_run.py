@@ -83,8 +83,9 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
     done = fer_edge("run", "--source", group_picture, "--sink", "jsonl:-", "--detector", "mtcnn")
     assert done.returncode == 0, done.stderr
     (line,) = map(json.loads, done.stdout.splitlines())
-    assert set(line) == {"schema", "frame", "t_ms", "faces", "dropped", "detection", "stage_ms"}
+    assert set(line) == {"schema", "frame", "t_ms", "age_ms", "faces", "dropped", "detection", "stage_ms"}
     assert len(line["faces"]) == 5
+    assert line["age_ms"] is None
     for face in line["faces"]:
         assert set(face) == {"track", "box_xyxy", "score", "emotion", "confidence", "probabilities"}
         assert tuple(face["probabilities"]) == EMOTIONS
