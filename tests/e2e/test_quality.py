@@ -100,7 +100,7 @@ def test_a_change_of_expression_is_shown_within_half_a_second(
 def test_found_followed_entered_and_timed_in_one_run(
     recogniser: Recogniser, group_picture: Path, known_xyxy: NDArray[np.float32], tmp_path: Path
 ) -> None:
-    """Four rounds of the clip with five faces, the fifth of which is away for the first 2.5 seconds of each: it is a new one then.
+    """Four rounds of the clip with five faces; the fifth is away for the first 2.5 seconds of each, and new after them.
 
     In 95 % of the face-frames there is a box with an intersection over union of 0.5, and the fifth is shown again
     within half a second. What a frame takes is printed beside it, and judged on a machine that does nothing else.
