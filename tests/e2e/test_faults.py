@@ -162,7 +162,8 @@ def test_a_reader_slower_than_the_camera(
     (missed,) = re.findall(r"^jsonl:- was too slow for (\d+) of the frames$", loop.said(), re.MULTILINE)
     read = [json.loads(line)["frame"] for line in loop.printed.splitlines()]
     assert read == sorted(set(read))
-    assert len(read) + int(missed) == len(loop.frames())
+    # the interrupt may come between two sinks: the last frame is in the first one alone then
+    assert len(read) + int(missed) - len(loop.frames()) in (0, 1)
 
 
 HUNG = """
