@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from edge_runtime.errors import FerEdgeError, NotInstalledError
 from edge_runtime.options import add_options, to_options
@@ -104,6 +106,22 @@ COMMANDS = {
     ),
 }
 """The only thing that points from the device side upward, and no import."""
+
+HANGING = frozenset({"camera", "read ahead", "sink"})
+"""Names of the threads that a driver or a disk may hold up for ever."""
+
+
+def console() -> NoReturn:
+    """Run this process's command, and end the process with its exit code.
+
+    At once, where a thread hangs: if it came back from OpenCV while Python is taken down, Python would end it by
+    unwinding its stack, which OpenCV answers by aborting the process. Files are finished by then.
+    """
+    code = main()
+    if any(thread.name in HANGING for thread in threading.enumerate()):
+        sys.stderr.flush()  # not standard output: the thread may hold it
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -121,7 +121,10 @@ def run(options: RunOptions) -> None:
             with contextlib.ExitStack() as closing:
                 with interrupts.held():
                     for address in options.sink:
-                        if sink := open_sink(address, source.fps, still=source.still, blur=options.blur_faces):
+                        sink = open_sink(
+                            address, source.fps, live=source.live, still=source.still, blur=options.blur_faces
+                        )
+                        if sink:
                             sink = SinkThread(sink, address, live=source.live) if sink.threaded else sink
                             sinks.append(sink)
                             closing.push(_finish(sink, live=source.live))

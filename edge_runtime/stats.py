@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_runtime.process import age_s, peak_mb
+from edge_runtime.process import age_s, files_mb, peak_mb
 from edge_runtime.results import FrameResult
 
 _BINS_A_DECADE = 100
@@ -96,6 +96,10 @@ class RunStats:
         for stage, times in self.stages.items():
             percentiles = "".join(f"{times.percentile_ms(share):>8.2f}" for share in (0.5, 0.9, 0.99))
             lines.append(f"  {stage:<8}{times.mean_ms:>8.2f}{percentiles}{times.max_ms:>8.2f}")
-        if self.first_s is not None and (peak := peak_mb()) is not None:
-            lines.append(f"first result {self.first_s:.2f} s after the start, at most {peak:.0f} MB of memory")
+        peak, files = peak_mb(), files_mb()
+        if self.first_s is not None and peak is not None and files is not None:
+            lines.append(
+                f"first result {self.first_s:.2f} s after the start, at most {peak:.0f} MB of memory, "
+                f"{files:.0f} of them libraries"
+            )
         return "\n".join(lines)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ class JsonlSink:
 
     threaded = True
 
-    def __init__(self, path: Path | None) -> None:
-        """Open the file."""
+    def __init__(self, path: Path | None, *, live: bool = False) -> None:
+        """Open the file. ``live``: frames are of now, so that each one's age is told as well."""
         self._file = PartialFile(path) if path else None
         self._stream = self._file.partial.open("w", encoding="utf-8") if self._file else sys.stdout
+        self._live = live
         self._first_ns: int | None = None
         self._whole = 0  # bytes of the lines that were written to their end
 
@@ -36,8 +38,11 @@ class JsonlSink:
         if self._first_ns is None:
             self._first_ns = result.frame.captured_ns
         elapsed_ms = (result.frame.captured_ns - self._first_ns) / 1e6
+        age_ms = (time.monotonic_ns() - result.frame.captured_ns) / 1e6 if self._live else None
         with self._named_errors():
-            text = json.dumps(line(result, elapsed_ms), separators=(",", ":")) + "\n"  # ASCII: a byte a character
+            text = (
+                json.dumps(line(result, elapsed_ms, age_ms), separators=(",", ":")) + "\n"
+            )  # ASCII: a byte a character
             self._stream.write(text)
             self._stream.flush()
         self._whole += len(text)
@@ -67,8 +72,11 @@ class JsonlSink:
             raise SinkError(f"jsonl:{where}", expected="room for another line", got=got, next_step=step) from error
 
 
-def line(result: FrameResult, elapsed_ms: float) -> dict[str, Any]:
-    """Return the object of one frame. ``t_ms``: since the first frame was captured; boxes in pixels of the frame."""
+def line(result: FrameResult, elapsed_ms: float, age_ms: float | None = None) -> dict[str, Any]:
+    """Return the object of one frame; boxes are in pixels of it.
+
+    ``t_ms``: since the first frame was captured. ``age_ms``: since this one was, for a camera or stream.
+    """
     faces = [
         {
             "track": face.track_id,
@@ -87,6 +95,7 @@ def line(result: FrameResult, elapsed_ms: float) -> dict[str, Any]:
         "schema": SCHEMA,
         "frame": result.frame.index,
         "t_ms": round(elapsed_ms, 1),
+        "age_ms": None if age_ms is None else round(age_ms, 1),
         "faces": faces,
         "dropped": result.frame.dropped,
         "detection": dataclasses.asdict(result.detection),

@@ -54,14 +54,14 @@ class SinkThread:
         self._end(self._sink.discard)
 
     def _end(self, finish: Callable[[], None]) -> None:
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Full):
-                self._waiting.put(None, timeout=0.5)
-                break
-        done, last_s = -1, time.monotonic()
+        asked, done, last_s = False, -1, time.monotonic()
         while self._thread.is_alive() and time.monotonic() - last_s < _PATIENCE_S:
             if self._done != done:  # slow is not hung
                 done, last_s = self._done, time.monotonic()
+            if not asked:
+                with contextlib.suppress(queue.Full):
+                    self._waiting.put_nowait(None)
+                    asked = True
             self._thread.join(0.1)
         if self._thread.is_alive():
             step = "look at the disk that it is on"

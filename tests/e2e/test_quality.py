@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from edge_runtime import Frame, FrameResult, Recogniser, open_source
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.faces.detectors import open_detector
+from edge_runtime.faces.track import box_overlap
+from edge_runtime.sources.synthetic import FRAMES, PanSource, warp_boxes
 
 FPS = 30
 EXPRESSIONS = {"surprise": "0-f1-su-ph.jpg", "happy": "0-f15-hao-ph.jpg"}
@@ -92,6 +95,45 @@ def test_a_change_of_expression_is_shown_within_half_a_second(
     labels = [[face.emotion for face in result.faces] for result in shown(recogniser, pictures)]
     assert labels[FPS - 1] == [first]
     assert labels[FPS + FPS // 2 - 1 :] == [[second]] * (FPS // 2 + 1)
+
+
+def test_found_followed_entered_and_timed_in_one_run(
+    recogniser: Recogniser, group_picture: Path, known_xyxy: NDArray[np.float32], tmp_path: Path
+) -> None:
+    """Four rounds of the clip with five faces; the fifth is away for the first 2.5 seconds of each, and new after them.
+
+    In 95 % of the face-frames there is a box with an intersection over union of 0.5, and the fifth is shown again
+    within half a second. What a frame takes is printed beside it, and judged on a machine that does nothing else.
+    """
+    four = cv2.imread(str(group_picture))
+    x1, y1, x2, y2 = known_xyxy[4].astype(int) + np.array((-25, -40, 25, 25))
+    four[y1:y2, x1:x2] = cv2.blur(four, (151, 151))[y1:y2, x1:x2]
+    cv2.imwrite(str(tmp_path / "four.png"), four)
+    away, clip = int(2.5 * FPS), PanSource(group_picture)
+    pictures = [frame.image for frame in itertools.islice(PanSource(tmp_path / "four.png"), away)]
+    pictures += [frame.image for frame in itertools.islice(clip, away, None)]
+    found, times_ms, delays = [], [], []
+    for index, picture in enumerate(pictures * 4):
+        frame = Frame(image=picture, index=index, captured_ns=round(index * 1e9 / FPS))
+        started_ns = time.perf_counter_ns()
+        faces = recogniser.process(frame).faces
+        times_ms.append((time.perf_counter_ns() - started_ns) / 1e6)
+        place = index % FRAMES
+        known = warp_boxes(known_xyxy[: 4 if place < away else 5], clip.transform(place))
+        boxes = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
+        hit = (box_overlap(known, boxes) >= 0.5).any(axis=1)
+        found += hit.tolist()
+        if place == away:
+            delays.append(FRAMES)
+        if place >= away and hit[4]:
+            delays[-1] = min(delays[-1], place - away + 1)
+    print(
+        f"{recogniser.classifier}, faces by {recogniser.detector.name}: {np.mean(times_ms):.2f} ms a frame, "
+        f"p99 {np.quantile(times_ms, 0.99):.2f}; found in {np.mean(found):.2%} of {len(found)} face-frames; "
+        f"the fifth shown {[round(1000 * delay / FPS) for delay in delays]} ms after it came"
+    )
+    assert np.mean(found) >= 0.95
+    assert max(delays) <= FPS / 2
 
 
 def test_a_face_that_enters_a_real_clip_is_shown_within_half_a_second(

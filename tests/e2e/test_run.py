@@ -14,16 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.faces.track import box_overlap
 from edge_runtime.sources.synthetic import FRAMES, PanSource, warp_boxes
-
-# the five faces of the group picture: found by YuNet and MTCNN alike at full size, and looked at
-KNOWN_XYXY = np.array(
-    [(214, 62, 306, 176), (315, 234, 411, 361), (438, 215, 517, 310), (532, 304, 628, 436), (684, 290, 787, 423)],
-    np.float32,
-)
 
 
 def fer_edge(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,25 +29,31 @@ def fer_edge(*arguments: object, **environment: str) -> subprocess.CompletedProc
     )
 
 
-def followed(lines: list[dict[str, Any]], picture: Path) -> tuple[float, list[list[int]]]:
+def followed(
+    lines: list[dict[str, Any]], picture: Path, known_xyxy: NDArray[np.float32]
+) -> tuple[float, list[list[int]]]:
     """Share of the known face-frames that have a box with an intersection over union of at least 0.5.
 
     And the track ids that each of the five people had in them.
     """
     clip = PanSource(picture)
-    tracks: list[list[int]] = [[] for _ in KNOWN_XYXY]
+    tracks: list[list[int]] = [[] for _ in known_xyxy]
     for line in lines:
         boxes = np.array([face["box_xyxy"] for face in line["faces"]], np.float32).reshape(-1, 4)
-        overlap = box_overlap(warp_boxes(KNOWN_XYXY, clip.transform(line["frame"])), boxes)
+        overlap = box_overlap(warp_boxes(known_xyxy, clip.transform(line["frame"])), boxes)
         for person, face in zip(*np.nonzero(overlap >= 0.5), strict=True):
             tracks[person].append(line["faces"][face]["track"])
     found = sum(map(len, tracks))
-    return found / (len(lines) * len(KNOWN_XYXY)), [sorted(set(ids)) for ids in tracks]
+    return found / (len(lines) * len(known_xyxy)), [sorted(set(ids)) for ids in tracks]
 
 
 @pytest.mark.parametrize("detector", ["mtcnn", "yunet"])
 def test_five_faces_of_a_moving_clip(
-    detector: str, group_picture: Path, tmp_path: Path, request: pytest.FixtureRequest
+    detector: str,
+    group_picture: Path,
+    known_xyxy: NDArray[np.float32],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """The shipped int8 student finds the five people in 95 % of the face-frames, and writes both files whole.
 
@@ -67,7 +68,7 @@ def test_five_faces_of_a_moving_clip(
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(FRAMES))
-    share, tracks = followed(lines, group_picture)
+    share, tracks = followed(lines, group_picture, known_xyxy)
     assert share >= 0.95
     assert sorted(tracks) == [[1], [2], [3], [4], [5]]
     assert max(len(line["faces"]) for line in lines) == 5
@@ -83,8 +84,9 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
     done = fer_edge("run", "--source", group_picture, "--sink", "jsonl:-", "--detector", "mtcnn")
     assert done.returncode == 0, done.stderr
     (line,) = map(json.loads, done.stdout.splitlines())
-    assert set(line) == {"schema", "frame", "t_ms", "faces", "dropped", "detection", "stage_ms"}
+    assert set(line) == {"schema", "frame", "t_ms", "age_ms", "faces", "dropped", "detection", "stage_ms"}
     assert len(line["faces"]) == 5
+    assert line["age_ms"] is None
     for face in line["faces"]:
         assert set(face) == {"track", "box_xyxy", "score", "emotion", "confidence", "probabilities"}
         assert tuple(face["probabilities"]) == EMOTIONS
@@ -93,11 +95,11 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
     assert [face["box_xyxy"][0] for face in line["faces"]] == sorted(face["box_xyxy"][0] for face in line["faces"])
 
 
-def test_fifty_faces_in_a_picture(group_picture: Path, tmp_path: Path) -> None:
+def test_fifty_faces_in_a_picture(group_picture: Path, known_xyxy: NDArray[np.float32], tmp_path: Path) -> None:
     """Ten times the five people, each 64 pixels wide: all are found, named and drawn."""
     picture = cv2.imread(str(group_picture))
     heads = []
-    for x1, y1, x2, y2 in KNOWN_XYXY.tolist():
+    for x1, y1, x2, y2 in known_xyxy.tolist():
         x, y, half = (x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, y2 - y1) * 0.75
         head = picture[max(0, int(y - half)) : int(y + half), int(x - half) : int(x + half)]
         heads.append(cv2.resize(head, (64, 64), interpolation=cv2.INTER_AREA))

@@ -42,17 +42,29 @@ def run(environment: Path, *arguments: object, **variables: str) -> subprocess.C
     return subprocess.run(command, cwd=environment, env=variables, capture_output=True, text=True, check=False)
 
 
+def forget(folder: Path) -> None:
+    """Let the system forget what it holds of a folder's files, as a boot does: see ``process.files_mb``."""
+    os.sync()
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as opened:
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def test_the_pi_environment_is_small(environment: Callable[..., Path], group_picture: Path) -> None:
-    """All of it, pip too, takes at most 350 MB of disk, and the loop over five faces 150 MB of memory with TFLite."""
+    """All of it, pip too, takes at most 350 MB of disk; the loop over five faces, by MTCNN, 150 MB of memory."""
     folder = environment("--constraint", "constraints.txt", ".[pi]")
     size = sum(file.lstat().st_blocks * 512 for file in folder.rglob("*")) / 2**20  # as du counts
-    done = run(folder, "--source", f"synthetic:{group_picture}", "--sink", "jsonl:out.jsonl")
-    assert done.returncode == 0, done.stderr
-    print(f"{size:.0f} MB on disk\n{done.stderr}")
-    (peak,) = re.findall(r"at most (\d+) MB of memory", done.stderr)
-    assert "ai-edge-litert" in done.stderr
+    print(f"{size:.0f} MB on disk")
     assert size <= 350
-    assert int(peak) <= 150
+    forget(folder)
+    for sinks in (["jsonl:out.jsonl"], ["jsonl:out.jsonl", "video:out.mp4"]):
+        done = run(folder, "--source", f"synthetic:{group_picture}", "--sink", *sinks)
+        assert done.returncode == 0, done.stderr
+        print(done.stderr)
+        assert "ai-edge-litert" in done.stderr
+        (peak,) = re.findall(r"at most (\d+) MB of memory", done.stderr)
+        assert int(peak) <= 150
 
 
 def test_the_loop_runs_on_the_older_interpreter(environment: Callable[..., Path], group_picture: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -63,9 +64,11 @@ def test_memory_files_and_threads_stay(
     print(f"files {sorted(set(files))}, threads {sorted(set(threads))}, {len(states)} looks")
     assert process.returncode == 130
     (frames,) = re.findall(r"^(\d+) frames,", said, re.MULTILINE)
-    assert int(frames) > 0.8 * 30 * (60 * MINUTES + WARM_UP_S - 10), "the machine was too busy for a soak"
     assert lines.exists()
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) > 0
     assert max(megabytes) - megabytes[0] <= 5
-    assert len(set(files)) == 1
+    # asking the board's firmware how it is takes six more of them for a moment, twice a minute
+    assert statistics.median(files[: len(files) // 2]) == statistics.median(files[len(files) // 2 :])
+    assert max(files) - min(files) in (0, 6)
     assert len(set(threads)) == 1
+    assert int(frames) > 0.8 * 30 * (60 * MINUTES + WARM_UP_S - 10), "the machine was too busy for a soak"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_runtime.errors import SourceError
-from edge_runtime.results import Frame
+from edge_runtime.pipeline import loop
+from edge_runtime.results import DetectionReport, Frame, FrameResult
+from edge_runtime.sinks import open_sink
+from edge_runtime.sinks.thread import SinkThread
 from edge_runtime.sources.base import Picture
 from edge_runtime.sources.live import LiveSource, Mailbox, Patience
+from edge_runtime.stats import RunStats
 
 IMPATIENT = Patience(stall_s=0.3, first_wait_s=0.01, longest_wait_s=0.05, give_up_after_s=1.0)
 
@@ -228,3 +234,33 @@ def test_leaving_does_not_wait_for_a_hung_camera(hung_source: LiveSource) -> Non
     with hung_source:
         pass
     assert time.monotonic() - started < 3
+
+
+class SlowRecogniser:
+    """Takes six times as long for a frame as the camera."""
+
+    def process(self, frame: Frame) -> FrameResult:
+        """Find nothing, slowly."""
+        time.sleep(0.06)
+        report = DetectionReport(ran=False, every=1, width=320)
+        return FrameResult(frame=frame, faces=(), stage_ms={"detect": 60.0}, detection=report)
+
+
+def test_what_reaches_a_sink_is_of_now(tmp_path: Path) -> None:
+    """Behind a camera that is six times too fast, the age at the sink is told, and does not grow from frame to frame.
+
+    Were frames queued, the twentieth would be a second old.
+    """
+    sink = open_sink(f"jsonl:{tmp_path / 'a.jsonl'}", 100.0, live=True)
+    assert sink is not None
+    thread, stats = SinkThread(sink, "jsonl", live=True), RunStats()
+    patience = Patience(stall_s=1, first_wait_s=0.01, give_up_after_s=0.5)
+    camera = Shop(FakeCamera(200, pause_s=0.01))
+    with pytest.raises(SourceError), LiveSource("camera", camera.open, patience=patience) as source:
+        loop(source, SlowRecogniser(), [thread], stats)  # type: ignore[arg-type]
+    thread.close()
+    ages_ms = [json.loads(line)["age_ms"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert len(ages_ms) == stats.stages["age"].n > 10
+    assert min(ages_ms) >= 60
+    assert min(ages_ms[10:]) < 300
+    assert stats.stages["age"].mean_ms >= 60

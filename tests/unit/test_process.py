@@ -20,17 +20,20 @@ def test_age_and_memory_are_this_process_s() -> None:
         ballast[place] = 1
     program = (
         "import time; from edge_runtime import process; before = process.age_s(); time.sleep(0.2);"
-        "print(before, process.age_s(), process.peak_mb());"
-        "taken = bytearray(b'x') * (50 << 20); print(process.peak_mb())"
+        "print(before, process.age_s(), process.peak_mb(), process.files_mb());"
+        "taken = bytearray(b'x') * (50 << 20); print(process.peak_mb(), process.files_mb())"
     )
     first, second = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    before, after, small = map(float, first.split())
+    before, after, small, files = map(float, first.split())
+    large, files_then = map(float, second.split())
     assert before >= 0
     assert after - before > 0.18
     assert 5 < small < 100
-    assert 45 < float(second) - small < 60
+    assert 45 < large - small < 60
+    assert 1 < files < small
+    assert files_then - files < 5  # what a program takes for itself is no file
     own = process.age_s()
     assert own is not None
     assert own > after
@@ -41,3 +44,4 @@ def test_elsewhere_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert process.age_s() is None
     assert process.peak_mb() is None
+    assert process.files_mb() is None

@@ -125,6 +125,16 @@ def test_a_slow_end_is_waited_for_and_a_hung_one_is_not(monkeypatch: pytest.Monk
         thread.close()
 
 
+def test_a_hung_sink_with_a_full_queue_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is not even room for the word that it is the end: after the patience, and not never, that is an error."""
+    monkeypatch.setattr("edge_runtime.sinks.thread._PATIENCE_S", 0.5)
+    thread = SinkThread(Slow(pause_s=20), "hung", live=True)
+    write_all(thread, WAITING + 3)
+    with pytest.raises(SinkError, match="hung: expected the last results"):
+        thread.close()
+    assert thread.skipped >= 2
+
+
 def test_discarding_ends_at_once() -> None:
     """After another error nothing that waits is of interest."""
     slow = Slow(pause_s=0.01)

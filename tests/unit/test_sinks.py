@@ -75,12 +75,13 @@ def test_jsonl_line_has_the_agreed_schema(tmp_path: Path) -> None:
         "schema": 1,
         "frame": 17,
         "t_ms": 0.0,
+        "age_ms": None,
         "faces": [],
         "dropped": 4,
         "detection": {"ran": False, "every": 2, "width": 320},
         "stage_ms": {"detect": 4.123, "align": 0.5},
     }
-    assert list(full) == ["schema", "frame", "t_ms", "faces", "dropped", "detection", "stage_ms"]
+    assert list(full) == ["schema", "frame", "t_ms", "age_ms", "faces", "dropped", "detection", "stage_ms"]
     assert (full["frame"], full["t_ms"], len(full["faces"])) == (18, 333.3, 2)
     assert list(full["faces"][0]) == ["track", "box_xyxy", "score", "emotion", "confidence", "probabilities"]
     assert full["faces"][0] == {

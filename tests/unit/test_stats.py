@@ -48,7 +48,9 @@ def test_summary_adds_up_faces_emotions_and_times() -> None:
     assert one == "  face 1: happy in 2 of its 3 frames"
     assert two == "  face 2: sad in 1 of its 1 frames"
     assert head.split() == ["ms/frame", "mean", "p50", "p90", "p99", "max"]
-    assert re.fullmatch(r"first result \d+\.\d\d s after the start, at most \d+ MB of memory", last)
+    assert re.fullmatch(
+        r"first result \d+\.\d\d s after the start, at most \d+ MB of memory, \d+ of them libraries", last
+    )
     figures = {name: [float(value) for value in values] for name, *values in map(str.split, rows)}
     assert list(figures) == ["detect", "align", "output", "total", "age"]
     assert figures["detect"] == pytest.approx([3.0, 2.0, 6.0, 6.0, 6.0], rel=0.012)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from edge_runtime.errors import SourceError
 from edge_runtime.sources import open_source
 from edge_runtime.sources.base import ANY_CAMERA
 from edge_runtime.sources.live import Patience
+from edge_runtime.sources.opencv import OpenCvCamera
 
 cv2 = pytest.importorskip("cv2")
 
@@ -95,6 +97,39 @@ def test_a_stream_gives_its_newest_frames() -> None:
     assert {frame.image.shape for frame in frames} == {(48, 64, 3)}
     assert {round(float(frame.image.mean()), -1) for frame in frames} == {50, 200}
     assert [frame.index for frame in frames] == sorted({frame.index for frame in frames})
+
+
+def test_no_frame_is_held_back_by_decoding_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 frames that build on each other, all but the last two come at once: a container's end is not seen earlier.
+
+    A third is held back where two threads decode, a fourth where three do.
+    """
+    monkeypatch.setattr("edge_runtime.sources.opencv._STREAM_TIMEOUT_MS", 3_000)
+    writer = cv2.VideoWriter(str(tmp_path / "a.ts"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (320, 240))
+    for index in range(60):
+        bits = np.array([255 * (index >> bit & 1) for bit in range(8)], np.uint8)
+        writer.write(np.broadcast_to(np.repeat(bits, 40)[None, :, None], (240, 320, 3)).copy())
+    writer.release()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send() -> None:
+            connection, _ = server.accept()
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + (tmp_path / "a.ts").read_bytes())
+            time.sleep(6)  # the stream has not ended
+            connection.close()
+
+        threading.Thread(target=send, daemon=True).start()
+        camera = OpenCvCamera(f"http://127.0.0.1:{server.getsockname()[1]}/a.ts", "stream", ANY_CAMERA)
+        came: list[tuple[float, int]] = []
+        started = time.monotonic()
+        while (picture := camera.read()) is not None:
+            index = sum(int(picture.image[120, 40 * bit + 20, 1] > 127) << bit for bit in range(8))
+            came.append((time.monotonic() - started, index))
+            started = time.monotonic()
+        camera.close()
+    _, after_the_wait = max(came)  # what was held back is handed over when the camera is given up
+    assert after_the_wait >= 60 - 2
 
 
 def test_a_server_that_is_killed_and_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
