@@ -7,6 +7,7 @@ writes a file has a thread too. What lies between, and a window, belong to the m
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import time
@@ -67,9 +68,11 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        if len(set(self.sink)) < len(self.sink):
-            got, step = " ".join(self.sink), "name each sink once"
-            raise UsageError("--sink", expected="different sinks", got=got, next_step=step)
+        # x.jsonl is out/../x.jsonl, and a file that is read must not be replaced by what is made of it
+        named = [os.path.abspath(sink.partition(":")[2] or sink) for sink in (*self.sink, f":{self.source}")]  # noqa: PTH100
+        if len(set(named)) < len(named):
+            got, step = " ".join((self.source, *self.sink)), "name each file, and each sink, once"
+            raise UsageError("--sink", expected="different sinks, and none the source", got=got, next_step=step)
         for name, holds in (("threads", self.threads >= 1), ("give_up_s", self.give_up_s > 0)):
             if not holds:
                 flag, got = "--" + name.replace("_", "-"), str(getattr(self, name))

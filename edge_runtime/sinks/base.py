@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from edge_runtime.errors import UsageError
+from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.results import FrameResult
 
 
@@ -44,8 +44,12 @@ class PartialFile:
             raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from error
 
     def keep(self) -> None:
-        """Put the file in its place."""
-        self.partial.replace(self.path)
+        """Put the file in its place; raise ``SinkError`` when it cannot be put there any more."""
+        try:
+            self.partial.replace(self.path)
+        except OSError as error:
+            step = "look at the folder and give the command again"
+            raise SinkError(str(self.path), expected="its folder", got=str(error), next_step=step) from error
 
     def remove(self) -> None:
         """Leave nothing behind."""

@@ -48,11 +48,17 @@ class JsonlSink:
         self._whole += len(text)
 
     def close(self) -> None:
-        """Put the file in its place, with its whole lines; half a one, after an error of ``write``, is cut off."""
-        if self._file:
+        """Put the file in its place, with its whole lines; half a one, after an error of ``write``, is cut off.
+
+        Without a line there is no file, and one from an earlier run stays.
+        """
+        if not self._whole:
+            self.discard()
+        elif self._file:
             with contextlib.suppress(OSError):  # that half does not fit now either
                 self._stream.close()
-            os.truncate(self._file.partial, self._whole)
+            with self._named_errors():
+                os.truncate(self._file.partial, self._whole)
             self._file.keep()
 
     def discard(self) -> None:

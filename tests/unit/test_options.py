@@ -139,6 +139,20 @@ CONFIGURATIONS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("source", "sinks"),
+    [
+        ("0", ("jsonl:a.jsonl", "jsonl:x/../a.jsonl")),
+        ("a.mp4", ("video:x/../a.mp4",)),
+        ("0", ("window", "window")),
+    ],
+)
+def test_a_file_has_one_use_in_a_run(source: str, sinks: tuple[str, ...]) -> None:
+    """Two sinks of one file would share it, and a video must not replace the one that it is made of."""
+    with pytest.raises(UsageError, match="different sinks, and none the source"):
+        RunOptions(source=source, sink=sinks)
+
+
 @pytest.mark.parametrize("options", CONFIGURATIONS, ids=lambda options: type(options).__name__)
 def test_options_survive_json(options: Any) -> None:
     """Options are the same, types included, after being saved as JSON and read back."""

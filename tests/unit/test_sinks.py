@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.emotions.labels import EMOTIONS
-from edge_runtime.errors import UsageError
+from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.results import DetectionReport, Face, Frame, FrameResult
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
@@ -140,10 +141,24 @@ def test_closed_file_replaces_an_older_one(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.jsonl").read_text())["frame"] == 0
 
 
-def test_video_of_no_frames_is_no_file(tmp_path: Path) -> None:
-    """A run without a frame leaves no empty video."""
-    opened(f"video:{tmp_path / 'a.webm'}").close()
+@pytest.mark.parametrize("name", ["a.webm", "a.jsonl"])
+def test_no_frames_are_no_file(tmp_path: Path, name: str) -> None:
+    """A run without a frame leaves no empty file, and one from an earlier run as it was."""
+    address = f"{'jsonl' if name == 'a.jsonl' else 'video'}:{tmp_path / name}"
+    opened(address).close()
     assert names(tmp_path) == []
+    (tmp_path / name).write_text("an earlier run")
+    opened(address).close()
+    assert (tmp_path / name).read_text() == "an earlier run"
+
+
+def test_a_folder_that_has_gone_is_one_clear_error(tmp_path: Path) -> None:
+    """What was written cannot be put anywhere; it is no traceback."""
+    sink = opened(f"jsonl:{tmp_path / 'new' / 'a.jsonl'}")
+    sink.write(result(0))
+    shutil.rmtree(tmp_path / "new")
+    with pytest.raises(SinkError, match=r"a\.jsonl"):
+        sink.close()
 
 
 @pytest.mark.parametrize("kind", ["jsonl:{}/a.jsonl", "video:{}/a.webm", "jsonl:{}/in/a.jsonl"])
