@@ -1,4 +1,4 @@
-"""The committed weights of the full model: small, whole, as accurate as they say."""
+"""The committed weights, of the full model and of the shipped student: small, whole, as accurate as they say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from distill.networks import load_network
 from edge_runtime.scoring.datasets import FaceSet
-from train.checkpoint import load_meta
+from train.checkpoint import load_meta, load_shape
 from train.evaluate import predict
 from train.loop import macs
 
@@ -26,19 +26,21 @@ def test_they_fit_into_a_repository() -> None:
 
 @EACH
 def test_they_are_what_their_card_says(run: Path) -> None:
-    """They load, have the parameters and multiplications that were counted, and every part of the paper is on."""
-    meta, network = load_meta(run), load_network(run, "model")
+    """They load, and have the parameters and multiplications that were counted."""
+    meta, network = load_meta(run), load_network(run)
     assert sum(p.numel() for p in network.parameters()) == meta["parameters"]
     assert macs(network) == meta["macs"]
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
-    shape = meta["config"]["model"]
-    assert shape["autoencoder"]
-    assert shape["attention"]
-    assert shape["context"] == "bilstm"
+
+
+def test_every_part_of_the_paper_is_on() -> None:
+    """The full model has its autoencoder, its BiLSTM and its attention."""
+    shape = load_shape(WEIGHTS / "full", "model")
+    assert (shape["autoencoder"], shape["context"], shape["attention"]) == (True, "bilstm", True)
 
 
 @EACH
 def test_accuracy_is_measured_again(run: Path, public_test: FaceSet) -> None:
     """Each face once through the network gives the accuracy of the card, to a tenth of a point."""
-    answers = predict(load_network(run, "model"), public_test.images).argmax(axis=1)
+    answers = predict(load_network(run), public_test.images).argmax(axis=1)
     assert (answers == public_test.labels).mean() == pytest.approx(load_meta(run)["public_test"]["accuracy"], abs=1e-3)
