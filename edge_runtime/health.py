@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -85,11 +86,13 @@ def _temperature(root: Path) -> float | None:
 
 def _throttling(root: Path) -> tuple[str, str]:
     """By the firmware's word where it may be asked, and by the supply's alarm, which anybody may read, where not."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-        # may be refused: it needs the group video, and on newer images more than that
-        said = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=2, check=True)
-        bits = int(said.stdout.strip().partition("=")[2], 16)
-        return _named(bits), _named(bits >> 16)
+    # looked for first: no process is forked twice a minute for a program that is not there
+    if program := shutil.which("vcgencmd"):
+        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+            # may be refused: it needs the group video, and on newer images more than that
+            said = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=2, check=True)
+            bits = int(said.stdout.strip().partition("=")[2], 16)
+            return _named(bits), _named(bits >> 16)
     for name in sorted((root / "sys/class/hwmon").glob("hwmon*/name")):
         alarm = read_text(name.with_name("in0_lcrit_alarm"))
         if read_text(name) == "rpi_volt" and alarm in ("0", "1"):

@@ -41,7 +41,7 @@ _UNREACHABLE = (
     "Temporary failure",
     "Network is unreachable",
 )
-_LIMIT_S = 1800
+_LIMIT_S = 400
 
 
 class NoEmulatorError(NotInstalledError):

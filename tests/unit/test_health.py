@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -23,10 +24,10 @@ def said(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
     """Let vcgencmd print a text; None: it is not there."""
 
     def run(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
-        if text is None:
-            raise FileNotFoundError("vcgencmd")
+        assert text is not None, "no process is forked for a program that is not there"
         return subprocess.CompletedProcess([], 0, stdout=text)
 
+    monkeypatch.setattr(shutil, "which", lambda name: None if text is None else f"/usr/bin/{name}")
     monkeypatch.setattr(subprocess, "run", run)
 
 
@@ -94,6 +95,7 @@ def test_a_change_is_said_while_the_loop_runs(
         seen.release()
         return subprocess.CompletedProcess([], 0, stdout=next(states))
 
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(health, "EVERY_S", 0.01)
     with HealthWatch(tmp_path) as watch:
