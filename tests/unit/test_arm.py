@@ -229,7 +229,7 @@ def make_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     [
         ("gcc", ends(1, "counter.c:20:1: error: unknown type name"), True, r"counter\.c: .*unknown type name"),
         ("build", ends(1, "ERROR Backend subprocess exited"), True, "the device wheel: .*Backend subprocess"),
-        ("build", hangs, True, r"the device wheel: expected an end within 1800 s"),
+        ("build", hangs, True, r"the device wheel: expected an end within 400 s"),
         ("apt-get", ends(100, "E: Unable to locate package mmdebstrap"), False, "apt-get update: .*Unable to locate"),
     ],
 )
@@ -285,7 +285,7 @@ def test_an_emulated_run_that_hangs_is_one_clear_error(tmp_path: Path, monkeypat
     """A job under emulation without an end names itself, and what was waited for."""
     monkeypatch.setattr(subprocess, "run", lambda command, **_: hangs(command))
     job = Job(board="pi5", environment="3.11", engine="onnx")
-    with pytest.raises(FerEdgeError, match=r"pi5 / 3\.11 / onnx: expected an end within 1800 s"):
+    with pytest.raises(FerEdgeError, match=r"pi5 / 3\.11 / onnx: expected an end within 400 s"):
         emulate(emulator.Emulator(folder=tmp_path, version="7.2"), job, yunet=False)
 
 
