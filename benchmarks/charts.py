@@ -109,8 +109,10 @@ def front(rows: Sequence[Row]) -> Plot:
         if "accuracy" in row.figures
     ]
     points.sort(key=lambda point: (point[0], -point[1]))
-    plot = Plot("accuracy over time of a face", 500)
-    top, bottom = 130.0, 440.0
+    # room above for the names, which stand at 55 degrees: a letter is about 8 pixels long
+    top = 24 + 8 * math.sin(math.radians(55)) * max(len(row.candidate) for _, _, row in points)
+    bottom = top + 310
+    plot = Plot("accuracy over time of a face", round(bottom) + 60)
     times = [ms for ms, _, _ in points]
     across = Axis(low=min(times) / 1.3, high=max(times) * 1.3, start=_LEFT - 80, end=_RIGHT + 60, log=True)
     lows, highs = ([row.figures[f"accuracy_{end}"] * 100 for _, _, row in points] for end in ("low", "high"))
