@@ -94,7 +94,7 @@ def peers(options: PeersOptions) -> None:
         bundles = options.bundle or shipped()
         with tempfile.TemporaryDirectory() as folder:
             np.save(frames_file := Path(folder) / "clip.npy", clip.images)
-            fer = opened.enter_context(FerProcess(options.environment, frames_file))
+            fer = opened.enter_context(contextlib.closing(FerProcess(options.environment, frames_file)))
         ours = dict(our_artefacts(bundles, opened))
         crops = crops_of(scenes, next(iter(ours.values()))[0].card.input.crop.margin)
         systems = {name: classifier for name, (classifier, _) in ours.items()} | others

@@ -11,8 +11,7 @@ import contextlib
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
@@ -114,16 +113,6 @@ class FerProcess:
     def close(self) -> None:
         """End it: its input ends."""
         self._process.communicate()
-
-    def __enter__(self) -> Self:
-        """Return the process."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End it."""
-        self.close()
 
 
 def main() -> None:

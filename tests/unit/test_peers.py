@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -60,7 +61,9 @@ def session(*names: str) -> Session:
 
 def test_the_process_answers_until_it_is_closed(tmp_path: Path) -> None:
     """It says its OpenCV at once, and then a number for a number; closed, it has ended."""
-    with FerProcess(environment(tmp_path, "echo 4.11.0; while read n; do echo $((n + 5)); done"), tmp_path) as process:
+    with contextlib.closing(
+        FerProcess(environment(tmp_path, "echo 4.11.0; while read n; do echo $((n + 5)); done"), tmp_path)
+    ) as process:
         assert process.opencv == "4.11.0"
         assert [process(0), process(2)] == [5, 7]
     assert process._process.returncode == 0
@@ -75,7 +78,9 @@ def test_a_process_that_does_not_start_is_refused(tmp_path: Path) -> None:
 def test_a_process_that_dies_leaves_the_others_running(tmp_path: Path) -> None:
     """Its error is kept by its name, though it is no candidate, and what others gave is whole."""
     dying = session()
-    with FerProcess(environment(tmp_path, "echo 4.11.0; read n; echo 5; exit 4"), tmp_path) as process:
+    with contextlib.closing(
+        FerProcess(environment(tmp_path, "echo 4.11.0; read n; echo 5; exit 4"), tmp_path)
+    ) as process:
         samples = dying.turns({"fer": process, "other": lambda _: None}, label="frame")
     assert {name: len(taken) for name, taken in samples.items()} == {"other": 40}
     assert "exit code 4" in dying.died["fer"]
@@ -92,7 +97,7 @@ def test_fer_finds_the_faces_of_a_picture(group_picture: Path, tmp_path: Path) -
     """Its own cascade finds four of the five at least, by an OpenCV that has cascades."""
     image = cv2.imread(str(group_picture))
     np.save(tmp_path / "clip.npy", image[None])
-    with FerProcess(ENVIRONMENT, tmp_path / "clip.npy") as process:
+    with contextlib.closing(FerProcess(ENVIRONMENT, tmp_path / "clip.npy")) as process:
         assert process.opencv.startswith("4.")
         assert 4 <= process(0) <= 6
 
