@@ -13,6 +13,7 @@ from tqdm import tqdm
 from benchmarks import corruptions, final
 from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
 from edge_runtime.errors import BundleError, NotInstalledError, UsageError
+from edge_runtime.files import make_folder, write_text
 from edge_runtime.options import data_path, option, to_plain
 from edge_runtime.scoring.calibration import cross_fitted
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -49,7 +50,7 @@ def evaluate(options: EvaluateOptions) -> None:
     """Print, and with ``out`` write, the figures of each candidate: each face once through it unless asked."""
     if options.out:
         _check_plots()
-        options.out.mkdir(parents=True, exist_ok=True)
+        make_folder(options.out)
     if options.final:
         final.check(options.bundle, options.weights)
     faces = read_faces(data_path(options.data), "PrivateTest" if options.final else "PublicTest")
@@ -71,9 +72,7 @@ def evaluate(options: EvaluateOptions) -> None:
         final.record(options.bundle, options.weights, reports)
     if options.out:
         document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
-        partial = options.out / "evaluation.partial"
-        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        partial.replace(options.out / "evaluation.json")
+        write_text(options.out / "evaluation.json", json.dumps(document, indent=1) + "\n")
         print(f"\nwritten to {options.out}")
     if refused:
         raise refused[0]

@@ -15,6 +15,7 @@ from edge_runtime.emotions.backends.base import installed_engines
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import SplitMetrics, read_card, write_card
 from edge_runtime.errors import DataError, NotInstalledError, UsageError
+from edge_runtime.files import write_text
 
 SPLIT = "PrivateTest"
 _KEY = "private_test"
@@ -43,11 +44,8 @@ def record(bundle: str, weights: tuple[Path, ...], reports: list[dict[str, Any]]
     found = {report["name"]: report for report in reports}
     if weights:
         for folder in weights:
-            path = folder / "weights.json"
-            partial = path.with_suffix(".partial")
-            text = json.dumps(_meta(folder) | {_KEY: found[str(folder)]}, indent=1) + "\n"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
+            meta = _meta(folder) | {_KEY: found[str(folder)]}
+            write_text(folder / "weights.json", json.dumps(meta, indent=1) + "\n")
         return
     folder = bundle_folder(bundle)
     card = read_card(folder)

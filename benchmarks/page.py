@@ -9,6 +9,7 @@ from benchmarks import charts
 from benchmarks.report import Report
 from benchmarks.svg import WIDTH, Plot
 from benchmarks.table import table
+from edge_runtime.files import write_text
 from edge_runtime.recogniser import STAGES
 
 _STYLE = f"""
@@ -28,9 +29,7 @@ pre {{ font: 12px/1.4 ui-monospace, monospace; overflow-x: auto; }}
 
 def write_page(report: Report, path: Path) -> None:
     """Write the page, in one piece."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(_page(report), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, _page(report))
 
 
 def _page(report: Report) -> str:

@@ -15,6 +15,7 @@ from benchmarks.conditions import State, throttled
 from benchmarks.session import Measured
 from benchmarks.start import Start
 from edge_runtime.errors import DataError
+from edge_runtime.files import write_text
 from edge_runtime.strict import MismatchError, build
 
 SCHEMA = 2
@@ -102,10 +103,7 @@ def rows_of(measured: Measured, baseline: str) -> Iterator[Row]:
 
 def write_report(report: Report, path: Path) -> None:
     """Write the JSON document in one piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(dataclasses.asdict(report), indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(dataclasses.asdict(report), indent=1) + "\n")
 
 
 def read_report(path: Path) -> Report:

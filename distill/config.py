@@ -87,6 +87,9 @@ class DistillConfig(FitConfig):
             free = self.student in {StudentConfig(), NANO}
             require("network", self.network, holds=free, expected="student, where another shape is asked for")
             object.__setattr__(self, "student", NANO)
+        if self.network == "full":
+            free, expected = self.student == StudentConfig(), "student, where a student's shape is asked for"
+            require("network", self.network, holds=free, expected=expected)
         both = self.quantise_from is not None and self.start_from is not None
         require("start_from", self.start_from, holds=not both, expected="none beside --quantise-from")
         quantised = self.quantise_from is not None and self.network == "full"

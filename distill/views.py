@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from distill.config import DistillConfig
 from edge_runtime.emotions.normalise import MEAN, STD
+from edge_runtime.files import whole
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
 
@@ -47,11 +48,8 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
                     )
                 targets[view, index] = torch.softmax(logits / config.temperature, dim=-1).mean(0).half().cpu()
                 progress.update(len(batch))
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with whole(cache) as partial, partial.open("wb") as file:
         np.save(file, targets.numpy())
-    partial.replace(cache)
     return targets
 
 

@@ -9,8 +9,9 @@ from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import EngineChoice, ModelCard, Precision, read_card
 from edge_runtime.faces.detectors import DetectorName, open_detector
 from edge_runtime.health import read_health
-from edge_runtime.options import option
+from edge_runtime.options import group, option
 from edge_runtime.sources import open_source
+from edge_runtime.sources.base import CameraFlags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class CheckOptions:
     precision: Precision = option("int8", "precision of the artefact")
     device: Device = option("CPU", "what OpenVINO runs on")
     detector: DetectorName = option("auto", "face detector; auto takes YuNet where its file is, MTCNN elsewhere")
+    camera: CameraFlags = group(CameraFlags)
 
 
 def inspect(options: InspectOptions) -> None:
@@ -72,7 +74,7 @@ def check(options: CheckOptions) -> None:
     detector = open_detector(options.detector)
     print(f"detector  {detector.name} loads")
     if options.source:
-        with open_source(options.source) as source:
+        with open_source(options.source, options.camera.asked) as source:
             frame = next(iter(source))
             height, width = frame.image.shape[:2]
             kind, faces = "live" if source.live else "file", len(detector.detect(frame.image))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,14 +22,14 @@ from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.faces.detectors import DetectorName
 from edge_runtime.health import HealthWatch
 from edge_runtime.interrupts import Interrupts
-from edge_runtime.options import option
+from edge_runtime.options import group, option
 from edge_runtime.recogniser import Recogniser
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.thread import SinkThread
 from edge_runtime.sources import open_source
 from edge_runtime.sources.ahead import read_ahead
-from edge_runtime.sources.base import CameraOptions, Source
+from edge_runtime.sources.base import CameraFlags, Source
 from edge_runtime.sources.live import Patience
 from edge_runtime.stats import RunStats
 
@@ -61,10 +60,8 @@ class RunOptions:
     min_score: float = option(0.0, "least score of a face, 0 to 1; each detector has a least one of its own")
     raw: bool = option(default=False, text="show each frame's own emotion, not averaged over time")
     blur_faces: bool = option(default=False, text="make faces unknowable in windows and videos")
-    camera_size: str = option("", "WIDTHxHEIGHT to ask of a camera")
-    camera_fps: float | None = option(None, "frames a second to ask of a camera")
-    mjpg: bool = option(default=False, text="ask a USB camera for JPEG pictures, which allow higher rates")
     give_up_s: float = option(300.0, "seconds without a frame after which a live source ends with an error")
+    camera: CameraFlags = group(CameraFlags)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -79,19 +76,6 @@ class RunOptions:
                 expected, step = "more than 0", "correct the option"
                 raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step=step)
 
-    @property
-    def camera(self) -> CameraOptions:
-        """What to ask of a camera."""
-        size = None
-        if self.camera_size:
-            sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.camera_size)
-            if not sides:
-                expected, step = "WIDTHxHEIGHT, as in 640x480", "correct the option"
-                got = repr(self.camera_size)
-                raise UsageError("--camera-size", expected=expected, got=got, next_step=step)
-            size = int(sides[1]), int(sides[2])
-        return CameraOptions(size_wh=size, fps=self.camera_fps, mjpg=self.mjpg)
-
 
 def run(options: RunOptions) -> None:
     """Run the loop until the source ends, Ctrl-C, SIGTERM or the window is closed.
@@ -103,7 +87,7 @@ def run(options: RunOptions) -> None:
     sinks: list[Sink] = []
     with (
         Interrupts() as interrupts,
-        open_source(options.source, options.camera, Patience(give_up_after_s=options.give_up_s)) as source,
+        open_source(options.source, options.camera.asked, Patience(give_up_after_s=options.give_up_s)) as source,
         Recogniser.load(
             options.bundle,
             engine=options.engine,

@@ -51,15 +51,19 @@ def draw_view(n: int, seed: int, view: int, augmentation: Augmentation) -> Tenso
     return torch.cat([torch.stack([*x_row, *y_row, *light], dim=1), u[:, 8:10], half_sides], dim=1)
 
 
-def apply_view(images: Tensor, parameters: Tensor) -> Tensor:
-    """Apply drawn parameters (n, 12) to images uint8 (n, 48, 48); return float32 (n, 1, 48, 48) in [0, 1]."""
-    pixels = images.unsqueeze(1).float() / 255
-    grid = F.affine_grid(parameters[:, :6].view(-1, 2, 3), list(pixels.shape), align_corners=False)
+def apply_view(images: Tensor, parameters: Tensor, side: int | None = None) -> Tensor:
+    """Apply drawn parameters (n, 12) to images uint8 (n, 48, 48); return float32 (n, 1, side, side) in [0, 1].
+
+    A ``side`` below 48 cuts out the view's middle: its pixels keep their size.
+    """
+    pixels, side = images.unsqueeze(1).float() / 255, side or images.shape[-1]
+    matrix = parameters[:, :6].view(-1, 2, 3) * torch.tensor([side, side, images.shape[-1]], device=images.device)
+    grid = F.affine_grid(matrix / images.shape[-1], [len(images), 1, side, side], align_corners=False)
     # border padding repeats the outermost pixel: black corners would be a clue that no camera gives
     warped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
     gain, offset = parameters[:, 6].view(-1, 1, 1, 1), parameters[:, 7].view(-1, 1, 1, 1)
     lit = ((warped - 0.5) * gain + 0.5 + offset).clamp_(0, 1)
-    place = torch.linspace(-1, 1, images.shape[-1], device=images.device)
+    place = torch.linspace(-1, 1, side, device=images.device)
     centre, half = parameters[:, 8:10, None], parameters[:, 10:12, None]
     x_inside, y_inside = ((place - centre).abs() < half).unbind(1)  # (n, 48) each
     return lit.masked_fill_((y_inside.unsqueeze(2) & x_inside.unsqueeze(1)).unsqueeze(1), 0.5)

@@ -23,10 +23,10 @@ from sklearn.svm import SVC, LinearSVC
 from tqdm import tqdm
 
 from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.files import make_folder, write_text
 from edge_runtime.options import data_path, to_plain
 from edge_runtime.scoring.datasets import read_faces
 from edge_runtime.scoring.metrics import score
-from train.checkpoint import write_text
 from train.config import BaselineOptions
 
 CELL = 8
@@ -70,7 +70,7 @@ def baselines(options: BaselineOptions) -> None:
     data = data_path(options.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     print(f"{training.described} · {public.described}")
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     found = {}
     print(f"{'system':<18}{'accuracy':>10}{'macro-F1':>10}{'fit s':>9}{'ms/face':>9}")
     for descriptor, describe in (("HOG", hog_features), ("LBP", lbp_features)):

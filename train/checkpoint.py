@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edge_runtime.errors import DataError, UsageError
+from edge_runtime.files import whole, write_text
 from edge_runtime.options import to_plain
 from train.config import FitConfig
 
@@ -35,24 +36,13 @@ _BROKEN = (
 _MAY_CHANGE = {"data", "out", "device", "precision", "epochs", "threads", "ferplus", "targets"}
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: beside its name, then renamed."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write everything that a run needs to go on; raise ``DataError`` when the disk does not take it."""
-    partial = path.with_suffix(".partial")
-    try:
-        torch.save(state, partial)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as either
-        partial.unlink(missing_ok=True)
-        step = f"free some space and give the command again; {path} holds the epoch before"
-        what = f"{partial} cannot be written"
-        raise DataError(what, expected="room on the disk", got=str(error)[:200], next_step=step) from error
-    partial.replace(path)
+    """Write everything that a run needs to go on; raise ``SinkError`` when the disk does not take it."""
+    with whole(path) as partial:
+        try:
+            torch.save(state, partial)
+        except RuntimeError as error:  # torch reports a full disk as this, too
+            raise OSError(str(error)[:200]) from error
 
 
 def check_same_run(config: FitConfig) -> None:
@@ -115,13 +105,15 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
 
 def save_weights(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
     """Write ``weights.safetensors`` (half precision, as published weights are) and ``weights.json`` (what they are)."""
-    partial = folder / "weights.partial"
     halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     if too_large := [name for name, value in halves.items() if not value.isfinite().all()]:
         step = "train with a lower --learning-rate"
         raise DataError("weights", expected="finite in half precision", got=", ".join(too_large), next_step=step)
-    save_file({name: value.cpu().contiguous() for name, value in halves.items()}, partial)
-    partial.replace(folder / "weights.safetensors")
+    with whole(folder / "weights.safetensors") as partial:
+        try:
+            save_file({name: value.cpu().contiguous() for name, value in halves.items()}, partial)
+        except SafetensorError as error:  # a full disk
+            raise OSError(str(error)) from error
     write_text(folder / "weights.json", json.dumps(meta, indent=1) + "\n")
 
 

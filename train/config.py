@@ -64,6 +64,7 @@ class FitConfig:
     weight_decay: float = option(0.05, "weight decay of matrices and kernels; biases and batch norm have none")
     ema_decay: float = option(0.999, "decay per step of the averaged weights, which are the ones evaluated and kept")
     erase_share: float = option(0.5, "share of the faces that lose a rectangle (Zhong et al. 2020)")
+    crop: int = option(48, "side in pixels of the cut of each face that all epochs but the last quarter learn from")
     seed: int = option(0, "seed of weights, order, views and corruptions")
     threads: int = option(0, "CPU threads (0: as torch chooses)")
 
@@ -74,6 +75,7 @@ class FitConfig:
         self._shares("ema_decay", "erase_share")
         require("learning_rate", self.learning_rate, holds=self.learning_rate > 0, expected="more than 0")
         self._at_least("weight_decay", 0)
+        require("crop", self.crop, holds=self.crop in {32, 40, 48}, expected="32, 40 or 48")
 
     def _at_least(self, name: str, low: float) -> None:
         value: Any = getattr(self, name)

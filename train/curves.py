@@ -8,6 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from edge_runtime.files import whole
+
 Row = dict[str, float]
 
 
@@ -26,14 +28,12 @@ class Curves:
     def add(self, row: Row) -> None:
         """Append one epoch and write both files anew."""
         self.rows.append(row)
-        partial = self.table.with_suffix(".partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with whole(self.table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in line.items()} for line in self.rows)
-        partial.replace(self.table)
-        draw(self.rows).savefig(partial, format="png", dpi=120)
-        partial.replace(self.picture)
+        with whole(self.picture) as partial:
+            draw(self.rows).savefig(partial, format="png", dpi=120)
 
 
 def draw(rows: list[Row]) -> Figure:

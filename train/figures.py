@@ -16,9 +16,10 @@ from torch.nn import functional as F
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import UsageError
+from edge_runtime.files import make_folder, write_text
 from edge_runtime.options import data_path, from_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
-from train.checkpoint import load_shape, load_weights, write_text
+from train.checkpoint import load_shape, load_weights
 from train.config import FiguresOptions, ModelConfig
 from train.corruptions import blur, corrupt, illumination, jpeg, sensor_noise
 from train.model import FullModel, SoftAttention
@@ -40,7 +41,7 @@ def figures(options: FiguresOptions) -> None:
     load_weights(options.weights, model)
     model.eval()
     public = read_faces(data_path(options.data), "PublicTest")
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     found = {"restored": restored(model, public, options), "attention": attended(model, public, options.out)}
     write_text(options.out / "figures.json", json.dumps(found, indent=1) + "\n")
     print(f"written to {options.out}")

@@ -20,11 +20,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from edge_runtime.errors import DataError
+from edge_runtime.files import make_folder, write_text
 from edge_runtime.options import data_path, to_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.ferplus import read_votes
 from edge_runtime.scoring.metrics import Metrics, score, softmax
-from train.checkpoint import check_same_run, load_weights, resume, save_checkpoint, save_weights, write_text
+from train.checkpoint import check_same_run, load_weights, resume, save_checkpoint, save_weights
 from train.config import FitConfig, TrainConfig
 from train.curves import Curves
 from train.evaluate import predict
@@ -57,7 +58,8 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
         losses = learn(learner, objective, averaged, optimiser, len(training), epoch, config, run)
         if not run.leads:
             continue
-        seen, unseen = assess(averaged, sample), assess(averaged, public)
+        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+            seen, unseen = assess(averaged, sample), assess(averaged, public)
         row = {"epoch": epoch + 1, "learning_rate": optimiser.param_groups[0]["lr"], **losses}
         row |= {"train_loss": seen.cross_entropy, "train_accuracy": seen.accuracy}
         row |= {"public_loss": unseen.cross_entropy, "public_accuracy": unseen.accuracy}
@@ -169,7 +171,7 @@ def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
     if len(training) < config.batch:
         expected = f"at least a batch of {config.batch}"
         raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step="lower --batch")
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     check_same_run(config)
     if run.leads:
         write_text(config.out / "config.json", json.dumps(to_plain(config), indent=1) + "\n")

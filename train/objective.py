@@ -27,7 +27,11 @@ class Objective(nn.Module, ABC):
         self.labels = torch.from_numpy(faces.labels).to(config.device)
 
     def begin_epoch(self, epoch: int, rank: int) -> None:
-        """Draw what is random about this epoch; what a process draws step by step depends on its ``rank``."""
+        """Draw what is random about this epoch; what a process draws step by step depends on its ``rank``.
+
+        The last quarter of a run shows whole faces, so that batch norm knows what it will be asked.
+        """
+        self.side = self.config.crop if epoch < self.config.epochs * 3 // 4 else self.images.shape[-1]
         changes = Augmentation(erase_share=self.config.erase_share)
         self.view = draw_view(len(self.labels), self.config.seed, self.view_number(epoch), changes)
         self.view = self.view.to(self.config.device)
@@ -39,8 +43,8 @@ class Objective(nn.Module, ABC):
         return epoch
 
     def see(self, index: Tensor) -> Tensor:
-        """Return this epoch's view of the faces ``index`` int64 (n,): float32 (n, 1, 48, 48) in [0, 1]."""
-        return apply_view(self.images[index], self.view[index])
+        """Return this epoch's view of the faces ``index`` int64 (n,): float32 (n, 1, side, side) in [0, 1]."""
+        return apply_view(self.images[index], self.view[index], self.side)
 
     @abstractmethod
     def forward(self, index: Tensor) -> dict[str, Tensor]:

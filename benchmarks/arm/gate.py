@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import DataError, RegressionError
+from edge_runtime.files import write_text
 
 SCHEMA = 1
 BASELINE = Path(__file__).with_name("baseline.json")
@@ -42,10 +43,7 @@ def name_of(*parts: str) -> str:
 
 def write_record(record: Record, path: Path) -> None:
     """Write the document, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_record(path: Path) -> Record:

@@ -16,6 +16,7 @@ from typing import Literal, NoReturn
 
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.errors import BundleError
+from edge_runtime.files import write_text
 from edge_runtime.strict import MismatchError, build
 
 Engine = Literal["onnx", "openvino", "tflite"]
@@ -191,9 +192,7 @@ def read_card(bundle: Path) -> ModelCard:
 
 def write_card(bundle: Path, card: ModelCard) -> None:
     """Write ``model.json`` into the folder ``bundle``, whole or not at all."""
-    partial = bundle / (CARD_NAME + ".partial")
-    partial.write_text(json.dumps(dataclasses.asdict(card), indent=1) + "\n", encoding="utf-8")
-    partial.replace(bundle / CARD_NAME)
+    write_text(bundle / CARD_NAME, json.dumps(dataclasses.asdict(card), indent=1) + "\n")
 
 
 def read_files(bundle: Path, artefact: Artefact) -> list[bytes]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
+from typing import NoReturn
 
 import cv2
 
@@ -38,8 +40,9 @@ class WindowSink:
             step = "pip uninstall opencv-python-headless, then pip install opencv-python"
             raise NotInstalledError("window", expected="an OpenCV with windows", got="the headless one", next_step=step)
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            step = "start it on the desktop, or take --sink video:FILE.mp4"
-            raise UsageError("window", expected="a display", got="no DISPLAY", next_step=step)
+            _no_display("no DISPLAY")
+        if sys.platform == "linux" and (display := os.environ.get("DISPLAY")) and (error := _unreachable(display)):
+            _no_display(f"{display}, which does not answer ({error})")  # OpenCV would end the process
         self._style, self._still, self._sized = style, still, False
         self._last_s = self._period_s = 0.0
         with quiet():
@@ -83,3 +86,25 @@ class WindowSink:
     def discard(self) -> None:
         """Close the window."""
         self.close()
+
+
+def _unreachable(display: str) -> OSError | None:
+    """Connect to the X server that ``display`` ([HOST]:NUMBER[.SCREEN]) names; return what went wrong, if anything."""
+    host, _, number = display.rpartition(":")
+    server = number.partition(".")[0]
+    if "/" in host or not server.isdecimal():
+        return None  # a form of address that is not known here: OpenCV will see
+    try:
+        if host:
+            socket.create_connection((host.strip("[]"), 6000 + int(server)), timeout=5).close()
+        else:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(f"/tmp/.X11-unix/X{server}")  # noqa: S108  (X's own place)
+    except OSError as error:
+        return error
+    return None
+
+
+def _no_display(got: str) -> NoReturn:
+    step = "start it on the desktop, or take --sink video:FILE.mp4"
+    raise UsageError("window", expected="a display", got=got, next_step=step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import UsageError
+from edge_runtime.options import option
 from edge_runtime.results import Frame
 
 
@@ -81,3 +83,25 @@ class CameraOptions:
 
 
 ANY_CAMERA = CameraOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraFlags:
+    """``CameraOptions`` on a command line."""
+
+    camera_size: str = option("", "WIDTHxHEIGHT to ask of a camera")
+    camera_fps: float | None = option(None, "frames a second to ask of a camera")
+    mjpg: bool = option(default=False, text="ask a USB camera for JPEG pictures, which allow higher rates")
+
+    @property
+    def asked(self) -> CameraOptions:
+        """What to ask of a camera; raise ``UsageError`` for a size that is none."""
+        size = None
+        if self.camera_size:
+            sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.camera_size)
+            if not sides:
+                expected, step = "WIDTHxHEIGHT, as in 640x480", "correct the option"
+                got = repr(self.camera_size)
+                raise UsageError("--camera-size", expected=expected, got=got, next_step=step)
+            size = int(sides[1]), int(sides[2])
+        return CameraOptions(size_wh=size, fps=self.camera_fps, mjpg=self.mjpg)

@@ -62,6 +62,13 @@ def test_a_shift_moves_by_a_share_of_the_side() -> None:
     assert apply_view(image, parameters)[0, 0, 20, 24] == pytest.approx(1, abs=1e-4)
 
 
+def test_a_smaller_side_is_the_middle_of_the_view(images: torch.Tensor) -> None:
+    """40 pixels of 48 are the view without a border of 4, pixel by pixel, whatever the view is."""
+    parameters = draw_view(8, 0, 0, Augmentation(erase_share=0))
+    whole = apply_view(images, parameters)
+    assert torch.allclose(apply_view(images, parameters, 40), whole[:, :, 4:44, 4:44], atol=1e-4)
+
+
 def test_jpeg_is_what_a_jpeg_encoder_does(images: torch.Tensor) -> None:
     """At coarseness 1 the result is OpenCV's JPEG of quality 50, to a few grey levels of rounding."""
     ours = jpeg(images.unsqueeze(1).float() / 255, column(1.0))[:, 0].clamp(0, 1).numpy() * 255

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from distill import loop
-from distill.config import DistillConfig
+from distill.config import DistillConfig, StudentConfig
 from distill.loop import DistillObjective, distill
 from distill.loss import distillation_loss
 from distill.networks import load_network
@@ -133,7 +133,7 @@ def _share(mixed: torch.Tensor, own: torch.Tensor, other: torch.Tensor) -> float
 
 def test_the_full_model_can_be_taught_and_teach(options: DistillConfig, toy_teacher: Path) -> None:
     """A full model learns from a teacher with all its parts but the autoencoder, which it takes, and then is one."""
-    distill(dataclasses.replace(options, network="full", epochs=1, batch=24))
+    distill(dataclasses.replace(options, network="full", student=StudentConfig(), epochs=1, batch=24))
     taught, teacher = load_network(options.out), load_network(toy_teacher)
     for name, value in teacher.autoencoder.state_dict().items():
         assert torch.equal(value, taught.autoencoder.state_dict()[name]), name
@@ -144,12 +144,25 @@ def test_the_full_model_can_be_taught_and_teach(options: DistillConfig, toy_teac
 
 def test_a_warm_restart_begins_with_the_weights_of_another_run(options: DistillConfig, toy_teacher: Path) -> None:
     """With a learning rate of next to nothing the first network's weights come out again; one beginning is enough."""
-    restart = {"network": "full", "epochs": 1, "batch": 24, "start_from": toy_teacher, "learning_rate": 1e-12}
+    restart = {
+        "network": "full",
+        "student": StudentConfig(),
+        "epochs": 1,
+        "batch": 24,
+        "start_from": toy_teacher,
+        "learning_rate": 1e-12,
+    }
     distill(dataclasses.replace(options, **restart))
     first, again = (dict(load_network(folder).named_parameters()) for folder in (toy_teacher, options.out))
     assert all(torch.equal(value, again[name]) for name, value in first.items())
     with pytest.raises(UsageError, match="--start-from"):
         dataclasses.replace(options, start_from=toy_teacher, quantise_from=toy_teacher)
+
+
+def test_a_student_s_shape_is_refused_where_none_is_taught(options: DistillConfig) -> None:
+    """A full model gets its teacher's shape: a student's beside it would be ignored."""
+    with pytest.raises(UsageError, match="--network is out of range: expected student, where"):
+        dataclasses.replace(options, network="full", student=StudentConfig(expansion=5))
 
 
 def test_a_student_cannot_teach(toy_student: Path) -> None:

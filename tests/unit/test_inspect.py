@@ -38,6 +38,7 @@ def test_check_says_what_is_in_order(group_picture: Path, capsys: pytest.Capture
         (["--bundle", "nowhere"], 3),
         (["--source", "nowhere.mp4"], 5),
         (["--source", "synthetic:"], 5),
+        (["--source", "0", "--camera-size", "wide"], 2),
         (["--precision", "fp16", "--bundle", "."], 3),
         (["--engine", "onnx", "--device", "GPU"], 2),
     ],

@@ -1,0 +1,47 @@
+"""Files that appear whole or not at all: written beside their name, then renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_runtime.errors import SinkError
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield the name to write to, which becomes ``path`` when the block ends; its folder is made where it is missing.
+
+    Raise ``SinkError`` when the system refuses (a full disk, no right to write): what had that name before keeps it,
+    and nothing half-written is left.
+    """
+    make_folder(path.parent)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _refused(path, error) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8, whole or not at all; errors as of ``whole``."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder and those above it where they are missing; raise ``SinkError`` when that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> SinkError:
+    expected, step = "a place that takes it", "make room, or name another place; what was there before is whole"
+    return SinkError(f"{path} cannot be written", expected=expected, got=str(error), next_step=step)

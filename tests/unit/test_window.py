@@ -1,0 +1,61 @@
+"""The window where there can be none: no display, one that does not answer, an OpenCV without windows."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import cv2
+import pytest
+
+from edge_runtime.errors import NotInstalledError, UsageError
+from edge_runtime.sinks.draw import Style
+from edge_runtime.sinks.window import WindowSink
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="displays are named so on Linux alone")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Make this OpenCV one with windows; return the titles of those that are opened."""
+    titles: list[str] = []
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                           QT5")
+    monkeypatch.setattr(cv2, "namedWindow", lambda title, _flags: titles.append(title))
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return titles
+
+
+def test_a_headless_opencv_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install in its place is said."""
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                           NONE")
+    with pytest.raises(NotInstalledError, match="pip install opencv-python"):
+        WindowSink(Style())
+
+
+def test_no_display_is_named(monkeypatch: pytest.MonkeyPatch, opened: list[str]) -> None:
+    """Over a plain SSH connection."""
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(UsageError, match="expected a display, got no DISPLAY"):
+        WindowSink(Style())
+    assert not opened
+
+
+@pytest.mark.parametrize("display", [":4321", ":4321.0", "127.0.0.1:1.0"])
+def test_a_display_that_does_not_answer_is_named(
+    monkeypatch: pytest.MonkeyPatch, opened: list[str], display: str
+) -> None:
+    """OpenCV would end the whole process: a DISPLAY that was left over is refused before."""
+    monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(UsageError, match=f"got {display}, which does not answer"):
+        WindowSink(Style())
+    assert not opened
+
+
+def test_a_display_that_answers_is_used(monkeypatch: pytest.MonkeyPatch, opened: list[str]) -> None:
+    """One over TCP, as SSH forwards it; and an address of another form is left to OpenCV."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("DISPLAY", f"localhost:{server.getsockname()[1] - 6000}.0")
+        WindowSink(Style())
+    monkeypatch.setenv("DISPLAY", "unix/somewhere:0")
+    WindowSink(Style())
+    assert len(opened) == 2
