@@ -13,7 +13,7 @@ from tqdm import tqdm
 from benchmarks import corruptions, final
 from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
 from edge_runtime.errors import BundleError, NotInstalledError, UsageError
-from edge_runtime.files import make_folder, write_text
+from edge_runtime.files import make_folder, whole, write_text
 from edge_runtime.options import data_path, option, to_plain
 from edge_runtime.scoring.calibration import cross_fitted
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -66,11 +66,11 @@ def evaluate(options: EvaluateOptions) -> None:
         report = measure(candidate, faces, options)
         reports.append(report)
         print("\n" + describe(report), flush=True)
-        if options.out:
-            draw(report, options.out, faces.split)
-    if options.final:
+    if options.final:  # first: what has been shown must be on record
         final.record(options.bundle, options.weights, reports)
     if options.out:
+        for report in reports:
+            draw(report, options.out, faces.split)
         document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
         write_text(options.out / "evaluation.json", json.dumps(document, indent=1) + "\n")
         print(f"\nwritten to {options.out}")
@@ -134,13 +134,13 @@ def draw(report: dict[str, Any], folder: Path, split: str) -> None:
 
     slug = "-".join("".join(c if c.isalnum() else " " for c in report["name"]).split())
     title = f"{report['name']}, {split}"
-    plots.confusion_matrix(np.array(report["confusion"]), f"{title}: {report['accuracy']:.1%}").savefig(
-        folder / f"confusion-{slug}.png", dpi=120
-    )
+    confusion = plots.confusion_matrix(np.array(report["confusion"]), f"{title}: {report['accuracy']:.1%}")
+    with whole(folder / f"confusion-{slug}.png") as partial:
+        confusion.savefig(partial, dpi=120)
     if "corruptions" in report:
-        plots.corruption_map(report["corruptions"], report["accuracy"], title).savefig(
-            folder / f"corruptions-{slug}.png", dpi=120
-        )
+        heat_map = plots.corruption_map(report["corruptions"], report["accuracy"], title)
+        with whole(folder / f"corruptions-{slug}.png") as partial:
+            heat_map.savefig(partial, dpi=120)
 
 
 def _check_plots() -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
 from edge_runtime.emotions.backends.base import installed_engines
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import SplitMetrics, read_card, write_card
-from edge_runtime.errors import DataError, NotInstalledError, UsageError
+from edge_runtime.errors import DataError, NotInstalledError, SinkError, UsageError
 from edge_runtime.files import write_text
 
 SPLIT = "PrivateTest"
@@ -23,6 +24,10 @@ _KEY = "private_test"
 
 def check(bundle: str, weights: tuple[Path, ...]) -> None:
     """Refuse, before anything is read, when PrivateTest was written before or could not be written now."""
+    for folder in weights or (bundle_folder(bundle),):
+        if not os.access(folder, os.W_OK):
+            expected, step = "the right to write the result there", "give the command as the one who may"
+            raise SinkError(str(folder), expected=expected, got="none", next_step=step)
     if weights:
         for folder in weights:
             if _KEY in _meta(folder):

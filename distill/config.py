@@ -90,6 +90,7 @@ class DistillConfig(FitConfig):
         if self.network == "full":
             free, expected = self.student == StudentConfig(), "student, where a student's shape is asked for"
             require("network", self.network, holds=free, expected=expected)
+            self._crop_fits(self.model)
         both = self.quantise_from is not None and self.start_from is not None
         require("start_from", self.start_from, holds=not both, expected="none beside --quantise-from")
         quantised = self.quantise_from is not None and self.network == "full"

@@ -1,6 +1,6 @@
 """What the teachers say of seeded augmented views: computed once, kept as a table, read by every epoch.
 
-The student sees the very view that its teachers saw (Beyer et al. 2022, "consistent teaching").
+The student sees the very view that its teachers saw (Beyer et al. 2022, "consistent teaching"), or its middle (--crop).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_runtime.errors import SinkError
@@ -17,12 +18,14 @@ def whole(path: Path) -> Iterator[Path]:
     and nothing half-written is left.
     """
     make_folder(path.parent)
-    partial = path.with_name(path.name + ".partial")
+    # the number keeps two programs apart; the suffix stays last, by which a library may choose the format
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield partial
         partial.replace(path)
     except BaseException as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that takes nothing any more may not even let go
+            partial.unlink()
         if isinstance(error, OSError):
             raise _refused(path, error) from error
         raise

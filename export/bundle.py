@@ -40,7 +40,7 @@ from edge_runtime.emotions.contract import (
 )
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD, normalise
-from edge_runtime.errors import DataError, RegressionError, UsageError
+from edge_runtime.errors import RegressionError, SinkError, UsageError
 from edge_runtime.options import data_path
 from edge_runtime.scoring.calibration import fit_temperature
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -113,7 +113,7 @@ def write_bundle(
     """Convert ``model`` to each of its engines and precisions, measure each on ``public``, put what agrees in ``out``.
 
     Nothing of ``config.out`` is touched before the new bundle is whole. What disagrees is named in
-    ``provenance.omitted``. Raises ``UsageError`` when an engine lacks an operator, ``DataError`` when the disk is full.
+    ``provenance.omitted``. Raises ``UsageError`` when an engine lacks an operator, ``SinkError`` when the disk is full.
     """
     reference, out = predict(model, public.images), config.out
     unfinished = out.with_name(out.name + ".partial")
@@ -130,7 +130,7 @@ def write_bundle(
     except OSError as error:
         step = "see to it and give the command again; a bundle from before is whole"
         expected = "room on the disk, and the right to write"
-        raise DataError(f"bundle {out}", expected=expected, got=str(error), next_step=step) from error
+        raise SinkError(f"bundle {out}", expected=expected, got=str(error), next_step=step) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     print(table(card))

@@ -63,7 +63,8 @@ def apply_view(images: Tensor, parameters: Tensor, side: int | None = None) -> T
     warped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
     gain, offset = parameters[:, 6].view(-1, 1, 1, 1), parameters[:, 7].view(-1, 1, 1, 1)
     lit = ((warped - 0.5) * gain + 0.5 + offset).clamp_(0, 1)
-    place = torch.linspace(-1, 1, side, device=images.device)
+    border = (images.shape[-1] - side) // 2
+    place = torch.linspace(-1, 1, images.shape[-1], device=images.device)[border : border + side]
     centre, half = parameters[:, 8:10, None], parameters[:, 10:12, None]
     x_inside, y_inside = ((place - centre).abs() < half).unbind(1)  # (n, 48) each
     return lit.masked_fill_((y_inside.unsqueeze(2) & x_inside.unsqueeze(1)).unsqueeze(1), 0.5)

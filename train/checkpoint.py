@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import struct
@@ -57,6 +58,8 @@ def check_same_run(config: FitConfig) -> None:
         what = f"{path} cannot be read"
         raise DataError(what, expected="the options of the run", got=str(error), next_step=step) from error
     now = json.loads(json.dumps(to_plain(config)))
+    # an option that there was not yet is as if it had not been given
+    before = to_plain({field.name: field.default for field in dataclasses.fields(config)}) | before
     other = [name for name in {**now, **before} if name not in _MAY_CHANGE and now.get(name) != before.get(name)]
     if other:
         got = "; ".join(f"{name} {now.get(name)} instead of {before.get(name)}" for name in other)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_runtime.emotions.labels import FACE_SIZE
 from edge_runtime.errors import UsageError
 from edge_runtime.options import group, option
 
@@ -64,7 +65,9 @@ class FitConfig:
     weight_decay: float = option(0.05, "weight decay of matrices and kernels; biases and batch norm have none")
     ema_decay: float = option(0.999, "decay per step of the averaged weights, which are the ones evaluated and kept")
     erase_share: float = option(0.5, "share of the faces that lose a rectangle (Zhong et al. 2020)")
-    crop: int = option(48, "side in pixels of the cut of each face that all epochs but the last quarter learn from")
+    crop: int = option(
+        FACE_SIZE, "pixels: side of the cut of each face that all epochs but the last quarter learn from"
+    )
     seed: int = option(0, "seed of weights, order, views and corruptions")
     threads: int = option(0, "CPU threads (0: as torch chooses)")
 
@@ -75,7 +78,11 @@ class FitConfig:
         self._shares("ema_decay", "erase_share")
         require("learning_rate", self.learning_rate, holds=self.learning_rate > 0, expected="more than 0")
         self._at_least("weight_decay", 0)
-        require("crop", self.crop, holds=self.crop in {32, 40, 48}, expected="32, 40 or 48")
+        require("crop", self.crop, holds=self.crop in {32, 40, FACE_SIZE}, expected="32, 40 or 48")
+
+    def _crop_fits(self, model: ModelConfig) -> None:
+        whole = self.crop == FACE_SIZE or model.context != "transformer"
+        require("crop", self.crop, holds=whole, expected=f"{FACE_SIZE}: a transformer knows a whole face's positions")
 
     def _at_least(self, name: str, low: float) -> None:
         value: Any = getattr(self, name)
@@ -113,6 +120,7 @@ class TrainConfig(FitConfig):
         # zero-argument super() does not find the class: slots=True makes a new one
         super(TrainConfig, self).__post_init__()
         self._shares("mixup_share", "cutmix_share", "label_smoothing", "corrupt_share")
+        self._crop_fits(self.model)
         mixed = self.mixup_share + self.cutmix_share
         require("cutmix_share", mixed, holds=mixed <= 1, expected="at most 1 together with --mixup-share")
         for name in ("class_weight_power", "ferplus_weight"):

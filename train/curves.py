@@ -33,7 +33,7 @@ class Curves:
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in line.items()} for line in self.rows)
         with whole(self.picture) as partial:
-            draw(self.rows).savefig(partial, format="png", dpi=120)
+            draw(self.rows).savefig(partial, dpi=120)
 
 
 def draw(rows: list[Row]) -> Figure:

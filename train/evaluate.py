@@ -12,7 +12,10 @@ from edge_runtime.emotions.normalise import normalise
 
 @torch.inference_mode()
 def predict(model: nn.Module, faces: NDArray[np.uint8], batch: int = 512) -> NDArray[np.float32]:
-    """Logits float32 (n, 7) of faces uint8 (n, 48, 48), in evaluation mode, in single precision, where the model is."""
+    """Logits float32 (n, 7) of faces uint8 (n, 48, 48), in evaluation mode, on the model's device.
+
+    In single precision, or in the caller's autocast: a run scores its epochs in its own arithmetic.
+    """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device

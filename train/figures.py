@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import UsageError
-from edge_runtime.files import make_folder, write_text
+from edge_runtime.files import make_folder, whole, write_text
 from edge_runtime.options import data_path, from_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train.checkpoint import load_shape, load_weights
@@ -96,7 +96,8 @@ def restored(
             cell.imshow(face, cmap="gray", vmin=0, vmax=1)
             cell.set(xticks=[], yticks=[])
         axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.savefig(options.out / "restored.png", dpi=110)
+    with whole(options.out / "restored.png") as partial:
+        figure.savefig(partial, dpi=110)
     return found
 
 
@@ -145,7 +146,8 @@ def attended(model: FullModel, public: FaceSet, out: Path) -> dict[str, dict[str
     bar = figure.colorbar(shown, ax=grid, shrink=0.5, label="attention, evenly spread = 1")
     times = range(int(highest / even) + 1)
     bar.set_ticks([even * n for n in times], labels=[f"{n}" for n in times])
-    figure.savefig(out / "attention.png", dpi=110)
+    with whole(out / "attention.png") as partial:
+        figure.savefig(partial, dpi=110)
     return found
 
 

@@ -94,12 +94,15 @@ def _unreachable(display: str) -> OSError | None:
     server = number.partition(".")[0]
     if "/" in host or not server.isdecimal():
         return None  # a form of address that is not known here: OpenCV will see
+    path = f"/tmp/.X11-unix/X{server}"  # noqa: S108  (X's own place)
     try:
-        if host:
+        if host not in {"", "unix"}:
             socket.create_connection((host.strip("[]"), 6000 + int(server)), timeout=5).close()
-        else:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(f"/tmp/.X11-unix/X{server}")  # noqa: S108  (X's own place)
+            return None
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            if connection.connect_ex("\0" + path):  # the name without a file, which a container sees too
+                connection.connect(path)
     except OSError as error:
         return error
     return None

@@ -24,7 +24,7 @@ from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.emotions.normalise import normalise
-from edge_runtime.errors import DataError, NotInstalledError, RegressionError, UsageError
+from edge_runtime.errors import NotInstalledError, RegressionError, SinkError, UsageError
 from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from export import bundle as exporting
@@ -176,7 +176,7 @@ def test_a_full_disk_leaves_the_old_bundle_untouched(
             return file.write(content)
 
     monkeypatch.setattr(Path, "write_bytes", write)
-    with pytest.raises(DataError, match=r"expected room on the disk.*No space left"):
+    with pytest.raises(SinkError, match=r"expected room on the disk.*No space left"):
         export(ExportConfig(weights=toy_student, data=small_csv, out=old_bundle, calibration=64))
     assert untouched(old_bundle)
 

@@ -63,8 +63,8 @@ def test_a_shift_moves_by_a_share_of_the_side() -> None:
 
 
 def test_a_smaller_side_is_the_middle_of_the_view(images: torch.Tensor) -> None:
-    """40 pixels of 48 are the view without a border of 4, pixel by pixel, whatever the view is."""
-    parameters = draw_view(8, 0, 0, Augmentation(erase_share=0))
+    """40 pixels of 48 are the view without a border of 4, pixel by pixel, with what was erased."""
+    parameters = draw_view(8, 0, 0, Augmentation(erase_share=0.9))
     whole = apply_view(images, parameters)
     assert torch.allclose(apply_view(images, parameters, 40), whole[:, :, 4:44, 4:44], atol=1e-4)
 

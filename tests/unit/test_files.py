@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ def test_what_was_there_stays(tmp_path: Path, error: BaseException, becomes: typ
         fail_half_way()
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path) -> None:
+    """Also where not even what was begun can be removed."""
+    with pytest.raises(SinkError, match="File name too long"):
+        write_text(tmp_path / ("x" * 250), "")
+
+
+def test_two_programs_do_not_share_what_they_begin(tmp_path: Path) -> None:
+    """The name of what is begun holds the process's number, and ends as the file's own does."""
+    with whole(tmp_path / "plot.png") as partial:
+        partial.touch()
+        assert str(os.getpid()) in partial.name
+        assert partial.suffix == ".png"
 
 
 def test_a_file_in_a_folder_s_place_is_named(tmp_path: Path) -> None:

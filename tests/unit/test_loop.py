@@ -128,6 +128,19 @@ def test_a_checkpoint_of_other_data_is_refused(small_csv: Path, tmp_path: Path) 
         run(config(tmp_path, small_csv, 2), dataclasses.replace(faces, sha256="0" * 64))
 
 
+def test_most_epochs_show_a_cut_and_the_last_quarter_whole_faces(small_csv: Path, tmp_path: Path) -> None:
+    """With --crop 32 six epochs of eight; a transformer, which knows the positions of a whole face, is refused."""
+    faces = read_faces(small_csv, "Training")
+    objective = EmotionObjective(FullModel(SHAPE), faces, config(tmp_path, small_csv, 8, crop=32))
+    sides = []
+    for epoch in range(8):
+        objective.begin_epoch(epoch, 0)
+        sides.append(objective.see(torch.arange(4)).shape[-1])
+    assert sides == [32] * 6 + [48] * 2
+    with pytest.raises(UsageError, match="--crop is out of range: expected 48: a transformer"):
+        config(tmp_path, small_csv, 8, crop=32, model=dataclasses.replace(SHAPE, context="transformer"))
+
+
 def test_a_run_goes_on_only_with_its_own_options(small_csv: Path, tmp_path: Path) -> None:
     """More epochs are welcome; another learning rate or an unknown key in the saved options is refused, and named."""
     loop.train(config(tmp_path, small_csv, 1))
@@ -141,7 +154,8 @@ def test_a_run_goes_on_only_with_its_own_options(small_csv: Path, tmp_path: Path
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(DataError, match=r"config\.json cannot be read"):
         loop.train(config(tmp_path, small_csv, 2))
-    (tmp_path / "config.json").write_text(before)
+    older = {name: value for name, value in json.loads(before).items() if name != "crop"}  # before there was one
+    (tmp_path / "config.json").write_text(json.dumps(older))
     loop.train(config(tmp_path, small_csv, 2, threads=1))
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["epochs_done"] == 2
 

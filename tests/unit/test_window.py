@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
@@ -59,3 +60,15 @@ def test_a_display_that_answers_is_used(monkeypatch: pytest.MonkeyPatch, opened:
     monkeypatch.setenv("DISPLAY", "unix/somewhere:0")
     WindowSink(Style())
     assert len(opened) == 2
+
+
+@pytest.mark.parametrize("host", ["", "unix"])
+def test_a_display_of_this_machine_is_used(monkeypatch: pytest.MonkeyPatch, opened: list[str], host: str) -> None:
+    """Over a local socket, also where /tmp is another one."""
+    number = 5_000 + os.getpid() % 1_000
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0/tmp/.X11-unix/X{number}")
+        server.listen()
+        monkeypatch.setenv("DISPLAY", f"{host}:{number}")
+        WindowSink(Style())
+    assert len(opened) == 1
