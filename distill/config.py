@@ -13,7 +13,7 @@ from train.config import FitConfig, ModelConfig, require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentConfig:
-    """Shape of the student; the defaults are the shipped one's."""
+    """Shape of the student."""
 
     dense_stages: int = option(
         2, "student: stages made of residual blocks of dense 3×3 convolutions; later ones are of separable blocks"

@@ -1,11 +1,12 @@
-"""Quantisation-aware fine-tuning: the student computes as int8 engines will, and learns to be right so.
+"""Quantisation-aware fine-tuning: the student computes nearly as int8 engines will, and learns to be right so.
 
 Own, because none of the converters' kinds reaches all three formats. What is learnt stays an ordinary student: weights
 move to where rounding hurts least, and the export quantises them as any other's. The gradient passes through rounding
 as if it were not there (Bengio et al. 2013), and stops where a value is clipped.
 
 Batch norm need not be folded into the weights first (Jacob et al. 2018): it scales a convolution's output channel by
-channel, and so does the grid of its weights, hence both give the same integers.
+channel, and so does the grid of its weights, hence both give the same integers. Not simulated: the attention's tanh and
+softmax inside, which TFLite rounds too, and each converter's own choice of an activation's range.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from distill.student import SeparableBlock
 from train.model import BiLSTM, ResidualBlock, SoftAttention
 
 _RANGE_STEP = 0.01
+_WEIGHT_LIMIT = 64  # of the ONNX files, which a processor without VNNI must not overflow; the other engines' is 127
 _STORED = (ResidualBlock, SeparableBlock, BiLSTM, nn.Linear, SoftAttention)
 """Modules whose output is a tensor of its own in an int8 engine; so is that of a convolution with what follows it."""
 
 
 class WeightGrid(nn.Module):
-    """Weights to their nearest int8 values: symmetric, -127 to 127, a scale for each output channel."""
+    """Weights to their nearest integers of the coarsest engine: symmetric, a scale for each output channel."""
 
     on = True
 
@@ -31,9 +33,9 @@ class WeightGrid(nn.Module):
         """Round weights (out, …); the shape stays."""
         if not self.on:
             return weight
-        scale = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / 127
+        scale = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / _WEIGHT_LIMIT
         zero = torch.zeros_like(scale, dtype=torch.int32)
-        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
 
 
 class ActivationGrid(nn.Module):

@@ -25,7 +25,8 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
     better on PublicTest. They are kept in ``config.targets``, or ``config.out``, in a file whose name all that decides
-    them decides: weights, faces, views, seed, temperature, augmentation.
+    them decides: weights, faces, views, seed, temperature, precision,
+    augmentation.
     """
     cache = (config.targets or config.out) / f"targets-{_key(teachers, faces, config)[:16]}.npy"
     if cache.exists():
@@ -55,7 +56,7 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
 
 def _key(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> str:
     changes = Augmentation(erase_share=config.erase_share)
-    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {changes}"
+    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {config.precision} {changes}"
     digest = hashlib.sha256(decisive.encode())
     for teacher in teachers:
         for value in teacher.state_dict().values():

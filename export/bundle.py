@@ -7,9 +7,9 @@ import hashlib
 import importlib.metadata
 import logging
 import platform
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -40,7 +40,8 @@ from edge_runtime.emotions.contract import (
 )
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD, normalise
-from edge_runtime.errors import RegressionError, SinkError, UsageError
+from edge_runtime.errors import FerEdgeError, RegressionError, SinkError, UsageError
+from edge_runtime.files import make_folder
 from edge_runtime.options import data_path
 from edge_runtime.scoring.calibration import fit_temperature
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -115,24 +116,23 @@ def write_bundle(
     Nothing of ``config.out`` is touched before the new bundle is whole. What disagrees is named in
     ``provenance.omitted``. Raises ``UsageError`` when an engine lacks an operator, ``SinkError`` when the disk is full.
     """
-    reference, out = predict(model, public.images), config.out
-    unfinished = out.with_name(out.name + ".partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    reference, out = predict(model, public.images), config.out.resolve()
+    make_folder(out.parent)
     try:
-        unfinished.mkdir(parents=True)
-        card = _fill(unfinished, config, model, calibration, public, reference, provenance)
-        if config.tflite_runtime:
-            found = elsewhere.verdicts(config.tflite_runtime, unfinished, public.images, reference)
-            artefacts = (dataclasses.replace(a, elsewhere=found.get(str(a), {})) for a in card.artefacts)
-            write_card(unfinished, dataclasses.replace(card, artefacts=tuple(artefacts)))
-        card = read_card(unfinished)  # what was written is what a device will read
-        _replace(unfinished, out)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as room:  # on the same disk
+            new, old = Path(room) / "new", Path(room) / "old"
+            new.mkdir()
+            card = _fill(new, config, model, calibration, public, reference, provenance)
+            if config.tflite_runtime:
+                found = elsewhere.verdicts(config.tflite_runtime, new, public.images, reference)
+                artefacts = (dataclasses.replace(a, elsewhere=found.get(str(a), {})) for a in card.artefacts)
+                write_card(new, dataclasses.replace(card, artefacts=tuple(artefacts)))
+            card = read_card(new)  # what was written is what a device will read
+            _replace(new, out, old)
     except OSError as error:
         step = "see to it and give the command again; a bundle from before is whole"
         expected = "room on the disk, and the right to write"
         raise SinkError(f"bundle {out}", expected=expected, got=str(error), next_step=step) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     print(table(card))
     return card
 
@@ -153,11 +153,13 @@ def _fill(
     for engine, precision, convert in tqdm(todo, desc="artefacts", unit="artefact"):
         try:
             files = convert()
-            artefact, objection = measure(engine, precision, files, public, reference, temperature, config.seed)
-        except (RuntimeError, ValueError, TypeError, LookupError) as error:  # the converters' and the engines'
+        except (FerEdgeError, OSError):
+            raise
+        except Exception as error:  # the converters' own kinds have no root in common
             step = "build the network of operators that every engine has"
             expected, got = "operators that it has", str(error).strip().partition("\n")[0][:300]
             raise UsageError(f"{name} for {engine} {precision}", expected=expected, got=got, next_step=step) from error
+        artefact, objection = measure(engine, precision, files, public, reference, temperature, config.seed)
         if objection:
             omitted[str(artefact)] = objection
             continue
@@ -277,19 +279,16 @@ def _check_target(config: ExportConfig) -> None:
         raise UsageError(f"--out {config.out}", expected=expected, got="something else", next_step="name another --out")
 
 
-def _replace(partial: Path, out: Path) -> None:
-    """Put a finished folder in the place of an older one."""
-    old = out.with_name(out.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
+def _replace(new: Path, out: Path, old: Path) -> None:
+    """Put a finished folder in the place of an older one, which moves to ``old``."""
     if out.exists():
         out.rename(old)
     try:
-        partial.rename(out)
+        new.rename(out)
     except OSError:
         if old.exists():
             old.rename(out)
         raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _commit() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.errors import UsageError
 from edge_runtime.options import option
+from train.config import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +28,6 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        if self.calibration < 64:  # noqa: PLR2004  (the reason is in the message)
-            expected = "at least 64, or ranges are guesses"
-            raise UsageError(
-                "--calibration is out of range",
-                expected=expected,
-                got=str(self.calibration),
-                next_step="correct the option",
-            )
+        require("seed", self.seed, holds=0 <= self.seed < 2**32, expected="0 ≤ value < 2³²")
+        least, expected = 64, "at least 64, or ranges are guesses"
+        require("calibration", self.calibration, holds=self.calibration >= least, expected=expected)

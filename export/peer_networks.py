@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.files import whole
 
 
 def efficientnet_b0() -> nn.Module:
@@ -81,7 +82,6 @@ def _convolution(reads: int, writes: int, *, kernel: int, stride: int = 1, group
 def main() -> None:
     """Write both files into the folder that is named."""
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
     for name, build, side in (("efficientnet-b0-224", efficientnet_b0, 224), ("mobilefacenet-112", mobilefacenet, 112)):
         torch.manual_seed(0)
         network, images = build(), torch.randn(8, 3, side, side)
@@ -90,18 +90,17 @@ def main() -> None:
                 module.momentum = 1.0  # one pass sets its statistics, so that no value dies away or grows without end
         with torch.no_grad():
             network.train()(images)
-        partial = folder / f"{name}.partial.onnx"
-        torch.onnx.export(
-            network.eval(),
-            (images[:2],),
-            partial,
-            dynamo=True,
-            opset_version=18,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},),
-            external_data=False,
-            verbose=False,
-        )
-        partial.replace(folder / f"{name}.onnx")
+        with whole(folder / f"{name}.onnx") as partial:
+            torch.onnx.export(
+                network.eval(),
+                (images[:2],),
+                partial,
+                dynamo=True,
+                opset_version=18,
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},),
+                external_data=False,
+                verbose=False,
+            )
         print(f"{name}: {sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters, random")
 
 

@@ -72,7 +72,8 @@ def restored(
     The movement is the distance between the feature maps of the disturbed and of the clean face, as a share of the
     clean one's norm: what the network behind the autoencoder notices of the disturbance.
     """
-    clean = torch.from_numpy(public.images[:sample]).unsqueeze(1) / 255
+    every = slice(None, None, max(1, len(public) // sample))  # a folder's faces are sorted by emotion
+    clean = torch.from_numpy(public.images[every][:sample]).unsqueeze(1) / 255
     reference = model.backbone((clean - MEAN) / STD)
     found, rows = {}, {"clean": clean[:8]}
     for name, disturbed in disturbances(clean, options.seed).items():

@@ -48,6 +48,7 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
     first_epoch = (
         resume(checkpoint, objective, averaged, optimiser, config, training.sha256) if checkpoint.exists() else 0
     )
+    run.agree("epochs done", first_epoch)
     curves = Curves(config.out, first_epoch)
     every = slice(None, None, max(1, len(training) // len(public)))  # a folder's faces are sorted by emotion
     sample = FaceSet(images=training.images[every], labels=training.labels[every], split="Training", sha256="")
@@ -186,13 +187,13 @@ def finish(config: FitConfig, shape: str, model: nn.Module, training: FaceSet, p
     """
     if not run.leads:
         return
-    metrics = assess(model, public)
+    metrics, rows = assess(model, public), Curves(config.out, config.epochs).rows
     meta: dict[str, Any] = {
         "config": to_plain(config, names_only=True),
         "shape": shape,
         "parameters": sum(p.numel() for p in model.parameters()),
         "macs": macs(model),
-        "epoch_seconds": statistics.median(row["seconds"] for row in Curves(config.out, config.epochs).rows),
+        "epoch_seconds": statistics.median(row["seconds"] for row in rows) if rows else None,
         "data_sha256": training.sha256,
         "public_test": to_plain(metrics),
     }
@@ -222,7 +223,7 @@ def train(config: TrainConfig) -> None:
         network = FullModel(config.model)
         if config.start_from:
             load_weights(config.start_from, network)
-        first_sitting = not (config.out / "checkpoint.pt").exists()
+        first_sitting = not run.agree("checkpoint", (config.out / "checkpoint.pt").exists())
         epochs = config.restore_epochs if config.restore_epochs is not None else 0 if config.start_from else 12
         if config.model.autoencoder and epochs and first_sitting:
             left = learn_to_restore(network.autoencoder, training, epochs, config, run)

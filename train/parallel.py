@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
@@ -43,6 +44,18 @@ class Team:
             value /= self.size
         return value
 
+    def agree(self, name: str, value: int) -> int:
+        """Return what all processes find alike; raise ``UsageError`` where they do not: their folders differ."""
+        if self.size > 1:
+            found = torch.zeros(self.size, dtype=torch.long)
+            found[self.rank] = value
+            device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+            distributed.all_reduce(found := found.to(device))
+            if found.min() != found.max():
+                expected, step = f"the same {name} in each process", "name a folder that all hosts share"
+                raise UsageError("--out", expected=expected, got=str(found.tolist()), next_step=step)
+        return value
+
     @contextmanager
     def one_by_one(self) -> Iterator[None]:
         """Let the leading process do the block before the others: what it leaves on disk they find."""
@@ -71,7 +84,8 @@ def team(config: FitConfig) -> Iterator[Team]:
     require("batch", config.batch, holds=config.batch % size == 0, expected=f"a multiple of the {size} processes")
     if config.device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if config.device == "cuda" else "gloo")
+    # while the leader labels the views the others wait: for hours, and not for ever
+    distributed.init_process_group("nccl" if config.device == "cuda" else "gloo", timeout=timedelta(days=1))
     try:
         yield Team(rank=distributed.get_rank(), size=size)
     finally:

@@ -134,7 +134,10 @@ def test_compacting_changes_no_logit(toy_bundle: Path) -> None:
 def test_an_artefact_that_disagrees_is_left_out_and_named(
     toy_student: Path, small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wrong conversion is not written, the others are, the reason is in the provenance and the command fails."""
+    """A wrong conversion is not written, the others are, the reason is in the provenance and the command fails.
+
+    What somebody keeps beside the bundle stays.
+    """
     right = to_tflite.to_int8
 
     def clipping(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
@@ -142,8 +145,14 @@ def test_an_artefact_that_disagrees_is_left_out_and_named(
 
     monkeypatch.setattr(to_tflite, "to_int8", clipping)
     out = tmp_path / "bundle"
+    kept = [tmp_path / "bundle.old" / "mine", tmp_path / "bundle.partial" / "mine"]
+    for mine in kept:
+        mine.parent.mkdir()
+        mine.touch()
     with pytest.raises(RegressionError, match="tflite int8"):
         export(ExportConfig(weights=toy_student, data=small_csv, out=out, calibration=64))
+    assert sorted(tmp_path.glob("**/mine")) == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.old", "bundle.partial"]
     card = read_card(out)
     assert len(card.artefacts) == 8
     assert "tflite int8" in card.provenance.omitted

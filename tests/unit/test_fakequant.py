@@ -22,11 +22,11 @@ SMALL = StudentConfig(widths=(4, 8), blocks=(1, 2), dense_stages=1, context="bil
 
 
 def test_weights_are_rounded_channel_by_channel() -> None:
-    """Each channel has at most 255 values, multiples of its greatest weight / 127, none further than half a step."""
+    """Each channel has at most 129 values, multiples of its greatest weight / 64, none further than half a step."""
     weight = torch.randn(3, 5, 3, 3) * torch.tensor([1.0, 100.0, 0.01]).view(3, 1, 1, 1)
     rounded = WeightGrid()(weight)
     for before, after in zip(weight, rounded, strict=True):
-        step = before.abs().max() / 127
+        step = before.abs().max() / 64
         assert (after - before).abs().max() <= 0.501 * step
         assert torch.allclose(after / step, (after / step).round(), atol=1e-3)
 

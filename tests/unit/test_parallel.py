@@ -76,6 +76,25 @@ def test_processes_share_the_faces_and_agree_on_the_weights(small_csv: Path, tmp
         assert torch.equal(value, second["weights"][name]), name
 
 
+APART = """
+from train.config import TrainConfig
+from train.parallel import team
+
+with team(TrainConfig(batch=24)) as run:
+    assert run.agree("epochs done", 3) == 3
+    run.agree("epochs done", 40 * run.rank)
+"""
+
+
+def test_processes_whose_folders_differ_are_refused(tmp_path: Path) -> None:
+    """Two hosts that do not share --out would average the gradients of different epochs."""
+    probe = tmp_path / "probe.py"
+    probe.write_text(APART)
+    done = torchrun(str(probe))
+    assert done.returncode != 0
+    assert "--out: expected the same epochs done in each process, got [0, 40]" in done.stderr
+
+
 @pytest.mark.parametrize("batch", ["25"])
 def test_a_batch_that_cannot_be_shared_is_refused(small_csv: Path, tmp_path: Path, batch: str) -> None:
     """An odd batch for two processes ends in the usage error."""
