@@ -102,11 +102,7 @@ def bench(options: BenchOptions) -> None:
     scenes = scenes_of(clip, detector)
     starts, died = _start(options.bundle, chosen)
     session = Session(
-        candidates={
-            name: Candidate(name=name, classifier=load(options.bundle, artefact, threads), threads=threads)
-            for name, (artefact, threads) in chosen.items()
-            if name in starts
-        },
+        candidates={},
         clip=clip,
         scenes=scenes,
         crops=crops_of(scenes, card.input.crop.margin),
@@ -115,6 +111,11 @@ def bench(options: BenchOptions) -> None:
         min_count=options.min_count,
         died=died,
     )
+    for name in starts:
+        artefact, threads = chosen[name]
+        with session.survive(name, "loading"):
+            classifier = load(options.bundle, artefact, threads)
+            session.candidates[name] = Candidate(name=name, classifier=classifier, threads=threads)
     height, width = clip.images[0].shape[:2]
     report = Report(
         schema=SCHEMA,

@@ -120,6 +120,30 @@ def test_an_engine_that_dies_leaves_a_report(options: BenchOptions, tmp_path: Pa
     assert "the engine is gone" in out.with_suffix(".html").read_text(encoding="utf-8")
 
 
+def test_an_artefact_that_does_not_load_leaves_the_others(
+    options: BenchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that started in a process of its own and cannot be loaded here is told of; the others are measured."""
+    load = module.load
+
+    def load_but_one(bundle: str, artefact: Any, threads: int) -> Any:
+        if str(artefact) == "onnx int8":
+            message = "two runtimes in one process"
+            raise RuntimeError(message)
+        return load(bundle, artefact, threads)
+
+    start = Start(import_ms=1.0, load_ms=1.0, first_ms=1.0, resident_mb=None)
+    monkeypatch.setattr(module, "measure_start", lambda *_: start)
+    monkeypatch.setattr(module, "load", load_but_one)
+    out = tmp_path / "report.json"
+    with pytest.raises(BundleError, match=r"onnx int8 died.*two runtimes in one process"):
+        bench(dataclasses.replace(options, scenarios=("offline",), duration="", out=out))
+    report = read_report(out)
+    assert report.complete
+    assert report.died == {"onnx int8": "in loading: RuntimeError: two runtimes in one process"}
+    assert [row.candidate for row in report.of("offline")] == ["tflite int8", "null"]
+
+
 @pytest.mark.parametrize(
     ("flag", "values"),
     [
