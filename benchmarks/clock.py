@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 from tqdm import tqdm
@@ -17,8 +18,13 @@ PERCENTILES = (50, 90, 99)
 LEAST_BEYOND = 5
 """A percentile needs at least this many samples beyond it, or one late call decides it: p99 needs 500."""
 
-TURN = 20
-"""Calls of one candidate in a row: enough to fill its caches as use does, so few that the machine's drift hits all."""
+TURN = 21
+"""Timed calls of one candidate in a row: so few that the machine's drift hits all. A multiple of three, so that a turn
+of frames holds whole cycles: faces are looked for in every third."""
+
+COLD = 3
+"""Calls at the start of a turn that are not timed: they find their caches full of what the other candidates left
+there, and being so many of all, they would be the p99. Three, since a detector is first called in one of them."""
 
 BINS_A_DECADE = 50
 """Of the histogram: a bin is 4.7 % wide, and bin 0 begins at a microsecond."""
@@ -30,7 +36,7 @@ Call = Callable[[int], object]
 class Latency:
     """Milliseconds over ``n`` calls; nothing is removed from the tail. A percentile that ``n`` cannot carry is None.
 
-    ``intervals_95``: 95 % bootstrap intervals of the mean and of the percentiles, by field; empty below 200 calls.
+    ``intervals_95``: 95 % bootstrap intervals of the mean and of the percentiles, by field; empty below ten turns.
     ``bins``: the histogram, bin -> calls, see ``BINS_A_DECADE``.
     """
 
@@ -73,22 +79,32 @@ class Turns:
 
 
 def take_turns(
-    calls: Mapping[str, Call], *, min_seconds: float, min_count: int, label: str, warm_up: bool = True
+    calls: Mapping[str, Call],
+    *,
+    min_seconds: float,
+    min_count: int,
+    label: str,
+    warm_up: bool = True,
+    prepare: Callable[[str], object] = lambda _: None,
 ) -> Turns:
-    """Time each call, in turns of a few, until every one has run for ``min_seconds`` AND ``min_count`` times.
+    """Time each call, in turns of a few, until every one has run for ``min_seconds`` AND was timed ``min_count`` times.
 
-    A call is given the number of the round, so that it can vary its input. The first turn of each is a warm-up, which
-    is not counted.
+    A call is given how many came before it, so that it can vary its input. ``prepare`` is given the name of a candidate
+    before each of its turns. The first turn of each is a warm-up, and so are the first ``COLD`` calls of every turn:
+    neither is counted.
     """
     turns = Turns(samples={name: [] for name in calls}, died={})
+    numbers = {name: count() for name in calls}
     spent_s = dict.fromkeys(calls, 0.0)
     waiting = dict.fromkeys(calls, 0.0)  # candidate -> share of what it has to do that is done
     shown = "{desc}: {percentage:3.0f} % |{bar}| {elapsed} < {remaining}"
     with tqdm(total=len(calls), desc=label, leave=False, disable=None, bar_format=shown) as progress:
         while waiting:
             for name in list(waiting):
+                started_ns = time.perf_counter_ns()
                 try:
-                    taken = _turn(calls[name], len(turns.samples[name]))
+                    prepare(name)
+                    taken = _turn(calls[name], numbers[name])
                 except Exception as error:  # noqa: BLE001  (an engine may raise anything; the others go on)
                     turns.died[name] = error
                     progress.update(1 - waiting.pop(name))
@@ -96,7 +112,7 @@ def take_turns(
                 if warm_up:
                     continue
                 turns.samples[name] += taken
-                spent_s[name] += sum(taken) / 1e3
+                spent_s[name] += (time.perf_counter_ns() - started_ns) / 1e9
                 share = min(len(turns.samples[name]) / min_count, spent_s[name] / max(min_seconds, 1e-9), 1.0)
                 progress.update(share - waiting[name])
                 waiting[name] = share
@@ -114,9 +130,17 @@ def interleave(calls: Mapping[str, Call], *, min_seconds: float, min_count: int,
     return turns.samples
 
 
-def _turn(call: Call, first: int) -> list[float]:
+def is_timed(number: int) -> bool:
+    """Whether call ``number`` of a candidate, from 0, is among the samples of ``take_turns`` with its warm-up."""
+    turn, place = divmod(number, COLD + TURN)
+    return turn > 0 and place >= COLD
+
+
+def _turn(call: Call, numbers: Iterator[int]) -> list[float]:
+    for number in islice(numbers, COLD):
+        call(number)
     taken = []
-    for number in range(first, first + TURN):
+    for number in islice(numbers, TURN):
         started = time.perf_counter_ns()
         call(number)
         taken.append((time.perf_counter_ns() - started) / 1e6)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 import numpy as np
 
-from benchmarks.clock import TURN, Call
+from benchmarks.clock import TURN, Call, is_timed
 from benchmarks.session import Candidate, Measured, Session
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import normalise
@@ -49,7 +50,6 @@ def faces(session: Session, numbers: Sequence[int]) -> Iterator[Measured]:
             classifier, margin = candidate.classifier, candidate.classifier.card.input.crop.margin
 
             def call(number: int) -> None:
-                _use_threads(candidate)
                 grey, landmarks = crowds[number % len(crowds)]
                 classifier.probabilities(align(grey, landmarks, margin))
 
@@ -68,7 +68,8 @@ def frame(session: Session) -> Iterator[Measured]:
 
     measured = session.measure("frame", "", 0, whole_frame)
     for name, samples in measured.samples.items():
-        kept = stages[name][TURN : TURN + len(samples[""])]  # the first turn was the warm-up
+        timed = [stage_ms for number, stage_ms in enumerate(stages[name]) if is_timed(number)]
+        kept = timed[: len(samples[""])]  # who died had begun another turn
         samples |= {stage: [stage_ms[stage] for stage_ms in kept] for stage in STAGES}
     yield measured
 
@@ -140,20 +141,15 @@ def accuracy(session: Session, labelled: FaceSet) -> Iterator[Measured]:
 
 
 def _look(session: Session, candidate: Candidate) -> Callable[[int], FrameResult]:
-    """Return what passes frame after frame of the clip through a recogniser of the candidate's own."""
-    recogniser, clip = Recogniser(candidate.classifier, session.detector), session.clip
+    """Return what passes frame after frame of the clip through a recogniser of the candidate's own.
 
-    def call(number: int) -> FrameResult:
-        _use_threads(candidate)
+    It counts them itself: the recogniser lives on through the slices of a run, and its clock must not go back.
+    """
+    recogniser, clip, numbers = Recogniser(candidate.classifier, session.detector), session.clip, count()
+
+    def call(_number: int) -> FrameResult:
         if clip.still:
             recogniser.reset()
-        return recogniser.process(clip.frame(number))
+        return recogniser.process(clip.frame(next(numbers)))
 
     return call
-
-
-def _use_threads(candidate: Candidate) -> None:
-    """OpenCV's threads belong to the process; where candidates differ, they change with the turn."""
-    import cv2
-
-    cv2.setNumThreads(candidate.threads)

@@ -84,10 +84,18 @@ class Session:
             min_count=min_count or self.min_count,
             label=label,
             warm_up=warm_up,
+            prepare=self._use_threads,
         )
         for name, error in turns.died.items():
             self.bury(name, error, label)
         return {name: taken for name, taken in turns.samples.items() if taken}
+
+    def _use_threads(self, name: str) -> None:
+        """OpenCV's threads belong to the process; where candidates differ, they change with the turn."""
+        import cv2
+
+        if name in self.candidates:
+            cv2.setNumThreads(self.candidates[name].threads)
 
     @contextlib.contextmanager
     def survive(self, name: str, label: str) -> Iterator[None]:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks.clock import Latency, interleave, take_turns
+from benchmarks import clock
+from benchmarks.clock import COLD, TURN, Latency, interleave, is_timed, take_turns
 from edge_runtime.errors import UsageError
+
+
+@pytest.fixture
+def spend(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that lets so many milliseconds pass on the harness's clock, where else none do."""
+    now_ns = 0
+
+    def pass_by(ms: float) -> None:
+        nonlocal now_ns
+        now_ns += round(ms * 1e6)
+
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter_ns=lambda: now_ns))
+    return pass_by
 
 
 def test_percentiles_are_numpy_s_and_nothing_is_removed() -> None:
@@ -31,48 +46,73 @@ def test_a_percentile_without_enough_samples_is_refused() -> None:
         Latency.of([])
 
 
-def test_stops_after_a_least_time_and_a_least_count() -> None:
+def test_stops_after_a_least_time_and_a_least_count(spend: Callable[[float], None]) -> None:
     """A fast call runs on until its time is up, a slow one until its count is full."""
-    samples = interleave(
-        {"fast": lambda _: None, "slow": lambda _: time.sleep(0.002)}, min_seconds=0.02, min_count=30, label="test"
-    )
-    assert len(samples["slow"]) >= 30
-    assert sum(samples["fast"]) >= 0.02 * 1e3 * 0.99
-    assert len(samples["fast"]) > len(samples["slow"])
+    ms = {"fast": 1.0, "slow": 10.0}
+    calls = {name: lambda _, name=name: spend(ms[name]) for name in ms}
+    samples = interleave(calls, min_seconds=0.23, min_count=30, label="test")
+    assert len(samples["fast"]) == 10 * TURN  # the cold calls are among its seconds
+    assert len(samples["slow"]) == 2 * TURN
 
 
 def test_candidates_take_turns_and_get_new_input_each_call() -> None:
-    """Calls alternate in short turns, the first turn is a warm-up, and the rounds count up without a gap."""
+    """Calls alternate in short turns, prepared each; the first is a warm-up, and calls count up without a gap."""
     order: list[tuple[str, int]] = []
+    prepared: list[str] = []
     calls = {name: lambda number, name=name: order.append((name, number)) for name in "ab"}
-    samples = interleave(calls, min_seconds=0, min_count=40, label="test")
-    assert len(samples["a"]) == len(samples["b"]) == 40
-    assert [name for name, _ in order[::20]] == list("ababab")
-    assert [number for name, number in order if name == "a"] == [*range(20), *range(40)]
+    turns = take_turns(calls, min_seconds=0, min_count=2 * TURN, label="test", prepare=prepared.append)
+    assert len(turns.samples["a"]) == len(turns.samples["b"]) == 2 * TURN
+    assert [name for name, _ in order[:: COLD + TURN]] == prepared == list("ababab")
+    assert [number for name, number in order if name == "a"] == list(range(3 * (COLD + TURN)))
+
+
+def test_what_the_others_did_to_the_caches_is_not_timed(spend: Callable[[float], None]) -> None:
+    """Calls that are slow right after another candidate's, and getting ready for a turn, are in no sample."""
+    last = ""
+
+    def call(name: str) -> None:
+        nonlocal last
+        spend(1.0 if name == last else 50.0)
+        last = name
+
+    calls = {name: lambda _, name=name: call(name) for name in "ab"}
+    turns = take_turns(calls, min_seconds=0, min_count=500, label="test", prepare=lambda _: spend(70.0))
+    assert set(turns.samples["a"]) == set(turns.samples["b"]) == {1.0}
+
+
+def test_the_timed_calls_are_known_by_their_number() -> None:
+    """As many as there are samples, beginning after the first turn and the cold calls of the second."""
+    numbers: list[int] = []
+    turns = take_turns({"a": numbers.append}, min_seconds=0, min_count=3 * TURN, label="test")
+    timed = [number for number in numbers if is_timed(number)]
+    assert len(timed) == len(turns.samples["a"]) == 3 * TURN
+    assert timed[0] == TURN + 2 * COLD
+    assert TURN % 3 == COLD % 3 == 0  # a turn of frames holds whole cycles
 
 
 def test_a_candidate_that_dies_leaves_the_others_running() -> None:
     """What it gave in whole turns before is kept, its error too; ``interleave`` raises it."""
 
     def dying(number: int) -> None:
-        if number == 47:
+        if number == 3 * (COLD + TURN) + 7:
             message = "the engine is gone"
             raise RuntimeError(message)
 
     calls = {"dying": dying, "living": lambda _: None, "stillborn": lambda number: [][number]}
     turns = take_turns(calls, min_seconds=0, min_count=100, label="test")
-    assert {name: len(taken) for name, taken in turns.samples.items()} == {"dying": 40, "living": 100, "stillborn": 0}
+    given = {name: len(taken) for name, taken in turns.samples.items()}
+    assert given == {"dying": 2 * TURN, "living": 5 * TURN, "stillborn": 0}
     assert {name: type(error) for name, error in turns.died.items()} == {"dying": RuntimeError, "stillborn": IndexError}
     with pytest.raises(RuntimeError, match="the engine is gone"):
         interleave({"dying": dying}, min_seconds=0, min_count=100, label="test")
 
 
-def test_without_a_warm_up_every_call_counts() -> None:
-    """A run that goes on from another needs no warm-up."""
+def test_without_a_warm_up_every_turn_counts() -> None:
+    """A run that goes on from another needs no turn for it."""
     numbers: list[int] = []
-    turns = take_turns({"a": numbers.append}, min_seconds=0, min_count=40, label="test", warm_up=False)
-    assert len(turns.samples["a"]) == 40
-    assert numbers == list(range(40))
+    turns = take_turns({"a": numbers.append}, min_seconds=0, min_count=2 * TURN, label="test", warm_up=False)
+    assert len(turns.samples["a"]) == 2 * TURN
+    assert numbers == list(range(2 * (COLD + TURN)))
 
 
 def test_the_histogram_holds_every_call() -> None:
