@@ -177,7 +177,8 @@ def frames(session: Session, bundles: Sequence[str], fer: FerProcess) -> Iterato
             looks[name] = _look(recogniser, session.clip)
         looks[FER] = fer
         found: dict[str, list[int]] = {name: [] for name in looks}
-        samples = session.turns({name: _noting(look, found[name]) for name, look in looks.items()}, label="frame")
+        pipelines = dataclasses.replace(session, candidates={})  # one that dies takes no network of its name with it
+        samples = pipelines.turns({name: _noting(look, found[name]) for name, look in looks.items()}, label="frame")
     yield Measured(
         scenario="frame",
         case="",

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +29,10 @@ _LIMIT_S = 300
 
 
 def harness(session: Session, ours: dict[str, tuple[EmotionClassifier, Path]], calls: int) -> Iterator[Measured]:
-    """Time the network alone, one face, here and right after by its engine's own benchmark, ``calls`` times each.
+    """Time the network alone, one face, here and by its engine's own benchmark, ``calls`` times each.
 
-    ``ours``: name -> a loaded artefact and its main file; what has died is left out.
+    ``ours``: name -> a loaded artefact and its main file; what has died is left out. A benchmark that fails has died
+    under a name of its own.
     """
     batch = np.random.default_rng(0).standard_normal((1, 1, 48, 48)).astype(np.float32)
     for engine, (tool_name, tool) in TOOLS.items():
@@ -37,11 +40,26 @@ def harness(session: Session, ours: dict[str, tuple[EmotionClassifier, Path]], c
         known = [name for name in ours if name in session.candidates and ours[name][0].artefact.engine == engine]
         for name in tqdm(known, desc=tool_name, leave=False, disable=None):
             classifier, model = ours[name]
-            with session.survive(name, tool_name):
-                pairs = [(_here(classifier.backend, batch, calls), tool(model, calls)) for _ in range(PAIRS)]
+            here, there = partial(_here, classifier.backend, batch, calls), partial(tool, model, calls)
+            if pairs := _pairs(session, {name: here, f"{tool_name} with {name}": there}):
                 samples[name] = {"": [ms for taken, _ in pairs for ms in taken]}
                 figures[name] = agreement([(float(np.median(taken)), ms) for taken, ms in pairs])
         yield Measured(scenario="harness", case=tool_name, faces=1, samples=samples, figures=figures)
+
+
+def _pairs(session: Session, sides: dict[str, Callable[[], Any]]) -> list[tuple[Any, ...]]:
+    """Return what both sides gave, pair by pair until one dies; who was last in a pair is first in the next."""
+    pairs, order = [], list(sides)
+    for _ in range(PAIRS):
+        found = {}
+        for side in order:
+            with session.survive(side, "harness"):
+                found[side] = sides[side]()
+        if len(found) < len(sides):
+            break
+        pairs.append(tuple(found[side] for side in sides))
+        order.reverse()
+    return pairs
 
 
 def _here(backend: Backend, batch: NDArray[np.float32], calls: int) -> list[float]:

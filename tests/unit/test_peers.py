@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from benchmarks.clip import Clip
+from benchmarks.clock import COLD, TURN
 from benchmarks.page import write_page
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import tools
@@ -82,7 +83,7 @@ def test_a_process_that_dies_leaves_the_others_running(tmp_path: Path) -> None:
         FerProcess(environment(tmp_path, "echo 4.11.0; read n; echo 5; exit 4"), tmp_path)
     ) as process:
         samples = dying.turns({"fer": process, "other": lambda _: None}, label="frame")
-    assert {name: len(taken) for name, taken in samples.items()} == {"other": 40}
+    assert {name: len(taken) for name, taken in samples.items()} == {"other": 2 * TURN}
     assert "exit code 4" in dying.died["fer"]
 
 
@@ -195,11 +196,44 @@ def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pyte
     found: list[Measured] = list(tools.harness(living, ours, 20))  # type: ignore[arg-type]
     assert [(m.case, list(m.samples)) for m in found] == [("a tool", ["openvino int8"]), ("another", [])]
     assert order.count("tool") == 3
-    assert order[:41] == ["here"] * 40 + ["tool"]  # a turn of warm-up, and twenty calls
-    assert len(found[0].samples["openvino int8"][""]) == 60
+    here = ["here"] * 2 * (COLD + TURN)  # a turn of warm-up, and one
+    assert order[: 3 * len(here) + 3] == [*here, "tool", "tool", *here, *here, "tool"]
+    assert len(found[0].samples["openvino int8"][""]) == 3 * TURN
     assert found[0].figures["openvino int8"]["pairs"] == 3
-    assert living.died.keys() == {"tflite int8"}
-    assert "the tool: expected exit code 0" in living.died["tflite int8"]
+    assert living.died.keys() == {"another with tflite int8"}
+    assert "the tool: expected exit code 0" in living.died["another with tflite int8"]
+    assert "tflite int8" in living.candidates  # it is not what failed
+
+
+def test_what_pairs_gave_before_a_side_died_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artefact that dies in the second pair has the first, and is a candidate no more."""
+    left = 2 * (COLD + TURN) + 5
+
+    class Backend:
+        def infer(self, _batch: NDArray[np.float32]) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                message = "the engine is gone"
+                raise RuntimeError(message)
+
+    loaded = SimpleNamespace(backend=Backend(), artefact=SimpleNamespace(engine="tflite"))
+    monkeypatch.setattr(tools, "TOOLS", {"tflite": ("a tool", lambda *_: 1.0)})
+    dying = session("tflite int8")
+    (measured,) = tools.harness(dying, {"tflite int8": (loaded, Path("model"))}, 20)  # type: ignore[dict-item]
+    assert measured.figures["tflite int8"]["pairs"] == 1
+    assert dying.died == {"tflite int8": "in harness: RuntimeError: the engine is gone"}
+    assert dying.candidates == {}
+
+
+def test_a_pipeline_that_dies_takes_no_network_with_it(tmp_path: Path) -> None:
+    """``fer``'s two have one name: its network is measured on when its pipe has died, and the death is on record."""
+    living = session(peers.FER)
+    with contextlib.closing(FerProcess(environment(tmp_path, "echo 4.11.0; read n; exit 4"), tmp_path)) as process:
+        (measured,) = peers.frames(living, [], process)
+    assert measured.samples == {}
+    assert living.candidates.keys() == {peers.FER}
+    assert "exit code 4" in living.died[peers.FER]
 
 
 def test_the_table_holds_frames_and_the_harness(bench_report: Any, tmp_path: Path) -> None:
