@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.health import NOT_THROTTLED, read_health, read_text
+from edge_runtime.health import NOT_THROTTLED, UNKNOWN, read_health, read_text
 
 _DISTRIBUTIONS = (
     "fer-edge",
@@ -62,9 +62,10 @@ def read_state(when: str, began: float, root: Path = _ROOT) -> State:
 def throttled(states: Sequence[State]) -> str:
     """Say what slowed the machine down while it was measured; empty: nothing that it tells of."""
     seen = sorted({state.throttling for state in states} - NOT_THROTTLED)
-    flags = {state.since_boot for state in states}
-    if not seen and len(flags) > 1:  # between two looks at it
-        seen = [f"since boot {states[-1].since_boot}, and at first {states[0].since_boot}"]
+    # the firmware may fail to answer once, which tells nothing
+    flags = [state.since_boot for state in states if state.since_boot != UNKNOWN]
+    if not seen and len(set(flags)) > 1:  # between two looks at it
+        seen = [f"since boot {flags[-1]}, and at first {flags[0]}"]
     return "; ".join(seen)
 
 

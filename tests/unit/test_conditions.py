@@ -57,10 +57,16 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
         (["none", "no under-voltage"], ["under-voltage", "under-voltage"], ""),
         (["none", "throttled", "none"], ["none", "throttled", "throttled"], "throttled"),
         (["none", "none"], ["none", "throttled"], "since boot throttled, and at first none"),
+        (["none", "unknown", "none"], ["none", "unknown", "none"], ""),
+        (["none", "none", "unknown"], ["none", "none", "unknown"], ""),
+        (["unknown", "none", "none"], ["unknown", "none", "throttled"], "since boot throttled, and at first none"),
     ],
 )
 def test_a_slowed_down_machine_is_told_from_a_good_one(flags: list[str], since_boot: list[str], said: str) -> None:
-    """A flag at any moment, or one that appeared between two looks; what was before the run is no matter."""
+    """A flag at any moment, or one that appeared between two looks; what was before the run is no matter.
+
+    Nor is a look that the board did not answer.
+    """
     good = State(
         when="", at_s=0, governor="", frequency_mhz=None, temperature_c=None, throttling="", since_boot="", load_1min=0
     )
