@@ -40,7 +40,8 @@ def distribution(rows: Sequence[Row]) -> Plot:
         plot.area(outline, _colour(row.candidate))
         for value in (row.latency.p50_ms, row.latency.p99_ms):
             if value is not None:
-                plot.line([(axis(value), floor - strip + 12), (axis(value), floor)], "currentColor", width=1.5)
+                x = axis(max(value, axis.low))  # the first bin holds what is shorter as well
+                plot.line([(x, floor - strip + 12), (x, floor)], "currentColor", width=1.5)
         plot.text(_LEFT - 12, floor - strip / 3, row.candidate, anchor="end")
         said = f"p50 {milliseconds(row.latency.p50_ms)} · p99 {milliseconds(row.latency.p99_ms)}"
         plot.text(_RIGHT + 12, floor - strip / 3, said, faint=True)
@@ -104,7 +105,7 @@ def temperature(report: Report) -> Plot | None:
 def front(rows: Sequence[Row]) -> Plot:
     """Draw accuracy, with its interval, over the time of a face; a line joins those that no other beats in both."""
     points = [
-        (row.latency.p50_ms or row.latency.mean_ms, row.figures["accuracy"], row)
+        (max(row.latency.p50_ms or row.latency.mean_ms, _bin_ms(0)), row.figures["accuracy"], row)
         for row in rows
         if "accuracy" in row.figures
     ]
@@ -116,7 +117,8 @@ def front(rows: Sequence[Row]) -> Plot:
     times = [ms for ms, _, _ in points]
     across = Axis(low=min(times) / 1.3, high=max(times) * 1.3, start=_LEFT - 80, end=_RIGHT + 60, log=True)
     lows, highs = ([row.figures[f"accuracy_{end}"] * 100 for _, _, row in points] for end in ("low", "high"))
-    up = Axis(low=math.floor(min(lows)), high=math.ceil(max(highs)), start=bottom, end=top)
+    low = math.ceil(min(lows)) - 1  # not floor: all may be right
+    up = Axis(low=low, high=math.ceil(max(highs)), start=bottom, end=top)
     plot.x_axis(across, top, bottom, "ms a face, p50, logarithmic")
     plot.y_axis(up, across.start, across.end, "accuracy, %")
     best, edge = -1.0, []
@@ -125,7 +127,8 @@ def front(rows: Sequence[Row]) -> Plot:
             best = accuracy
             edge.append((across(ms), up(accuracy * 100)))
     plot.line(edge, "currentColor", dash="3 3", width=1.5)
-    labels = spread([across(ms) for ms in times], 22, across.end)
+    gap = min(22, (across.end - across.start) / len(points))
+    labels = spread([across(ms) for ms in times], gap, across.end)
     for label, (ms, accuracy, row) in zip(labels, points, strict=True):
         colour, x, y = _colour(row.candidate), across(ms), up(accuracy * 100)
         ends = (up(row.figures[f"accuracy_{end}"] * 100) for end in ("low", "high"))
@@ -137,16 +140,17 @@ def front(rows: Sequence[Row]) -> Plot:
 
 
 def _lines(title: str, series: Sequence[Series], x_label: str, y_label: str, notes: dict[str, str]) -> Plot:
-    """Draw a line a series, from zero up, with its name at its end."""
-    plot = Plot(title, 480)
-    top, bottom, left, right = 14.0, 430.0, 80.0, 760.0
+    """Draw a line a series, on an axis that holds zero, with its name at its end."""
+    gap, top, left, right = 19.0, 14.0, 80.0, 760.0
+    bottom = max(430.0, top + gap * len(series))
+    plot = Plot(title, bottom + 50)
     xs, ys = ([point[axis] for _, points in series for point in points] for axis in (0, 1))
-    across = Axis(low=min(xs), high=max(*xs, min(xs) + 1e-3), start=left, end=right)
-    up = Axis(low=0, high=max(ys) * 1.05, start=bottom, end=top)
+    across = Axis(low=min(xs), high=max(xs), start=left, end=right)
+    up = Axis(low=min(0, *ys) * 1.05, high=max(0, *ys) * 1.05, start=bottom, end=top)
     plot.x_axis(across, top, bottom, x_label)
     plot.y_axis(up, left, right, y_label)
     ends = sorted((up(points[-1][1]), name) for name, points in series)
-    labels = dict(zip((name for _, name in ends), spread([y for y, _ in ends], 19, bottom), strict=True))
+    labels = dict(zip((name for _, name in ends), spread([y for y, _ in ends], gap, bottom), strict=True))
     for name, points in series:
         colour = _colour(name)
         plot.line([(across(x), up(y)) for x, y in points], colour, dash=_dash(name))

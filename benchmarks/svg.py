@@ -13,7 +13,10 @@ WIDTH = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """Values ``low`` to ``high`` on places ``start`` to ``end`` of the plot."""
+    """Values ``low`` to ``high`` on places ``start`` to ``end`` of the plot; with ``log``, ``low`` is above zero.
+
+    An empty axis is widened: by one, or tenfold.
+    """
 
     low: float
     high: float
@@ -21,22 +24,29 @@ class Axis:
     end: float
     log: bool = False
 
+    def __post_init__(self) -> None:
+        """Widen an empty axis, on which nothing would have a place."""
+        if self.high - self.low <= 1e-9 * abs(self.low):
+            object.__setattr__(self, "high", self.low * 10 if self.log else self.low + 1)
+
     def __call__(self, value: float) -> float:
         """Return the place of a value."""
         low, high, value = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Return round values between the ends: 1, 2 and 5 times powers of ten, or their multiples."""
-        if self.log:
-            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            few = math.log10(self.high / self.low) > 3  # noqa: PLR2004  (decades, beyond which 2 and 5 would crowd)
-            values = [factor * 10.0**decade for decade in decades for factor in ((1,) if few else (1, 2, 5))]
-        else:
-            rough = (self.high - self.low) / 6
-            power = 10.0 ** math.floor(math.log10(rough))
-            step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-            values = [step * place for place in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        """Return two or more round values between the ends: 1, 2 and 5 times powers of ten, or their multiples."""
+        if self.log and len(powers := self._powers()) > 1:
+            return powers
+        rough = (self.high - self.low) / 6
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+        return [step * place for place in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+
+    def _powers(self) -> list[float]:
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        few = math.log10(self.high / self.low) > 3  # noqa: PLR2004  (decades, beyond which 2 and 5 would crowd)
+        values = [factor * 10.0**decade for decade in decades for factor in ((1,) if few else (1, 2, 5))]
         return [value for value in values if self.low <= value <= self.high * (1 + 1e-9)]
 
 
