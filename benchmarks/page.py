@@ -63,6 +63,8 @@ def _warnings(report: Report) -> str:
     texts = [f"{name} died {reason}" for name, reason in report.died.items()]
     if report.throttled:
         texts.append(f"The machine was slowed down while it was measured: {report.throttled}.")
+    if not report.complete:
+        texts.append("INCOMPLETE: the run did not end by itself; what is missing was not measured.")
     return "\n".join(f'<p class="warning">{escape(text)}</p>' for text in texts)
 
 

@@ -17,20 +17,32 @@ from edge_runtime.errors import BundleError
 def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -> None:
     """Fill ``report``, on disk after every case; print its table and write its page at the end.
 
+    That of the cases that there are, too, when Ctrl-C or an error ends the run; the report stays incomplete then.
+
     ``began``: the beginning of the run by ``time.monotonic``. Raises ``BundleError`` at the end when a candidate died;
     what the others, and it before, gave is in the report.
     """
-    for measured in cases:
-        state = read_state(f"{measured.scenario} {measured.case}".strip(), began)
-        rows = (*report.rows, *rows_of(measured, report.options["baseline"]))
-        report = dataclasses.replace(report, rows=rows, states=(*report.states, state))
-        write_report(report, out)
-    report = dataclasses.replace(report, complete=True, states=(*report.states, read_state("after", began)))
-    write_report(report, out)
-    page = out.with_suffix(".html")
-    write_page(report, page)
-    print(f"{table(report)}\n\nwritten to {out} and {page}")
+    try:
+        for measured in cases:
+            state = read_state(f"{measured.scenario} {measured.case}".strip(), began)
+            rows = (*report.rows, *rows_of(measured, report.options["baseline"]))
+            report = dataclasses.replace(report, rows=rows, states=(*report.states, state))
+            write_report(report, out)
+        report = dataclasses.replace(report, complete=True, states=(*report.states, read_state("after", began)))
+    finally:
+        if report.rows or report.complete:  # nothing measured: an earlier report stays
+            _publish(report, out)
     if report.died:
         what, got = ", ".join(report.died), "; ".join(report.died.values())
         step = f"mend it, or leave it out; what it gave before is in {out}"
         raise BundleError(f"{what} died", expected="an engine that runs to the end", got=got, next_step=step)
+
+
+def _publish(report: Report, out: Path) -> None:
+    page = out.with_suffix(".html")
+    try:
+        write_report(report, out)
+        write_page(report, page)
+    finally:  # a full disk does not take the table as well
+        print(table(report))
+    print(f"\nwritten to {out} and {page}")
