@@ -133,6 +133,7 @@ def bench(options: BenchOptions) -> None:
             "pictures": f"{len(clip.images)} of {width}×{height}",
             "faces": f"{len(session.crops) / len(clip.images):.1f} a picture",
         },
+        data=labelled.sha256 if labelled else "",
         starts=starts,
         died=session.died,
         rows=(),

@@ -18,7 +18,7 @@ from edge_runtime.errors import DataError
 from edge_runtime.files import write_text
 from edge_runtime.strict import MismatchError, build
 
-SCHEMA = 2
+SCHEMA = 3
 _NEXT_STEP = "make it again with fer-edge bench"
 
 
@@ -54,8 +54,9 @@ class Report:
     """All of one run.
 
     ``complete``: False while it is being made, and for ever if the process was killed. ``files``: artefact -> model
-    file -> sha256. ``clip``: what was looked at. ``starts``: of each candidate. ``died``: candidates that raised an
-    error, and what; what they had measured before is among the rows.
+    file -> sha256. ``clip``: what was looked at. ``data``: sha256 of the labelled faces, see ``FaceSet``; empty: none.
+    ``starts``: of each candidate. ``died``: candidates that raised an error, and what; what they had measured before is
+    among the rows.
     """
 
     schema: int
@@ -68,6 +69,7 @@ class Report:
     files: dict[str, dict[str, str]]
     detector: str
     clip: dict[str, str]
+    data: str
     starts: dict[str, Start]
     died: dict[str, str]
     rows: tuple[Row, ...]

@@ -289,6 +289,7 @@ def bench_report() -> Any:
             files={"onnx int8": {"student-int8.onnx": "0" * 64}},
             detector="yunet",
             clip={"source": "clip.mp4", "sha256": "1" * 64, "pictures": "70 of 640×480", "faces": "5.0 a picture"},
+            data="4" * 64,
             starts=dict.fromkeys(usual_ms, start),
             died={},
             rows=rows_like(seed, n, **(factors or {})),

@@ -129,6 +129,7 @@ def peers(options: PeersOptions) -> None:
                 "pictures": f"{len(clip.images)} of {width}×{height}",
                 "faces": f"{len(crops) / len(clip.images):.1f} a picture",
             },
+            data=labelled.sha256 if labelled else "",
             starts={},
             died=session.died,
             rows=(),

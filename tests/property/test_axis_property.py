@@ -11,7 +11,7 @@ ENDS = st.tuples(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9) | st.just(0.0)).map(
 
 
 @given(ends=ENDS, log=st.booleans(), below_zero=st.booleans())
-def test_an_axis_has_places_and_ticks(ends: tuple[float, float], log: bool, below_zero: bool) -> None:
+def test_an_axis_has_places_and_ticks(*, ends: tuple[float, float], log: bool, below_zero: bool) -> None:
     """From a point to fifteen decades: its ends are on it, and two ticks at least, ascending, none beyond the ends."""
     low, high = (-ends[1], -ends[0]) if below_zero and not log else ends
     axis = Axis(low=low, high=high, start=100, end=900, log=log)

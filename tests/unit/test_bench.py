@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,11 @@ def test_the_report_names_machine_files_and_starts(report: Report) -> None:
     assert report.files == {name: card[name] for name in ("onnx int8", "tflite int8")}
     assert set(report.starts) == set(CANDIDATES)
     assert all((row.figures["n"], row.latency.n >= 84) == (84, True) for row in report.of("accuracy"))
+
+
+def test_the_report_names_the_labelled_faces(report: Report, small_csv: Path) -> None:
+    """By their file's sha256: what is compared with it must have seen the same faces."""
+    assert report.data == hashlib.sha256(small_csv.read_bytes()).hexdigest()
 
 
 def test_an_engine_that_dies_leaves_a_report(options: BenchOptions, tmp_path: Path, monkeypatch: Any) -> None:
