@@ -141,7 +141,7 @@ def front(rows: Sequence[Row]) -> Plot:
 
 def _lines(title: str, series: Sequence[Series], x_label: str, y_label: str, notes: dict[str, str]) -> Plot:
     """Draw a line a series, on an axis that holds zero, with its name at its end."""
-    gap, top, left, right = 19.0, 14.0, 80.0, 760.0
+    gap, top, left, right = 19.0, 14.0, 80.0, 720.0
     bottom = max(430.0, top + gap * len(series))
     plot = Plot(title, bottom + 50)
     xs, ys = ([point[axis] for _, points in series for point in points] for axis in (0, 1))
