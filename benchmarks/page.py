@@ -73,7 +73,7 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
     found: list[tuple[str, str, Plot | None]] = []
     if rows := report.of("single", case="face"):
         text = (
-            "Every call is in it, nothing is removed from the tail; each strip has its own height. Lines: p50 and p99."
+            "Every timed call is in it, nothing is removed from the tail; each strip has its own height. Lines: p50 and p99."
         )
         found.append(("One face", text, charts.distribution(rows)))
     if report.of("frame", stage=STAGES[0]):
