@@ -72,7 +72,7 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
     """Return title, explanation and plot of everything that was measured."""
     found: list[tuple[str, str, Plot | None]] = []
     if rows := report.of("single", case="face"):
-        text = "Every timed call is in it, nothing is removed from the tail. Each strip has its own height; lines: p50, p99."
+        text = "Every timed call is in it, nothing is removed. Each strip has its own height; lines: p50 and p99."
         found.append(("One face", text, charts.distribution(rows)))
     if report.of("frame", stage=STAGES[0]):
         text = f"The whole way of a frame of the clip, faces {report.clip['faces']}, found by {report.detector}."
