@@ -25,8 +25,7 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
     better on PublicTest. They are kept in ``config.targets``, or ``config.out``, in a file whose name all that decides
-    them decides: weights, faces, views, seed, temperature, precision,
-    augmentation.
+    them decides: weights, faces, views, seed, temperature, precision, augmentation.
     """
     cache = (config.targets or config.out) / f"targets-{_key(teachers, faces, config)[:16]}.npy"
     if cache.exists():
