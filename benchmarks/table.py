@@ -260,8 +260,8 @@ def _grid(title: str, heads: Sequence[str], lines: dict[str, list[str]]) -> str:
         return ""
     width = max(NAME, *(len(name) + 1 for name in lines))
     top = f"{title:<{width}}" if len(title) <= width else f"{title}\n{'':<{width}}"
-    rows = [f"{name:<{width}}" + "".join(f"{cell:>11}" for cell in cells) for name, cells in lines.items()]
-    return "\n".join([top + "".join(f"{head:>11}" for head in heads), *rows])
+    rows = [f"{name:<{width}}" + "".join(f" {cell:>10}" for cell in cells) for name, cells in lines.items()]
+    return "\n".join([top + "".join(f" {head:>10}" for head in heads), *rows])
 
 
 def _warnings(report: Report) -> list[str]:

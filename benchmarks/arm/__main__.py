@@ -6,7 +6,9 @@ Every figure is a number of instructions: emulated seconds mean nothing. Nothing
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
@@ -14,20 +16,30 @@ from benchmarks.arm.boards import BOARDS
 from benchmarks.arm.emulator import ENVIRONMENTS, NoEmulatorError, prepare
 from benchmarks.arm.estimate import ENVIRONMENT, estimate
 from benchmarks.arm.gate import BASELINE, SEPARATOR, Record, judge, name_of, read_record, write_record
-from benchmarks.arm.runs import measure
+from benchmarks.arm.runs import count_networks, measure
 from edge_runtime.errors import FerEdgeError
+from edge_runtime.files import write_text
 
 
 def main() -> int:
     """Prepare, run, compare; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.arm", description=__doc__)
-    parser.add_argument("--picture", type=Path, required=True, help="a picture with faces")
+    parser.add_argument("--picture", type=Path, help="a picture with faces")
+    parser.add_argument("--count", type=Path, nargs="+", help="count these bundles' TFLite int8 networks instead")
     parser.add_argument("--folder", type=Path, default=Path(".venv/arm"), help="where the emulator is kept")
     parser.add_argument("--out", type=Path, default=Path("out/arm.json"), help="the counts")
     parser.add_argument("--renew", action="store_true", help="make the counts the baseline")
     options = parser.parse_args()
+    if (options.picture is None) == (options.count is None):
+        parser.error("expected --picture PICTURE or --count BUNDLE …")
     try:
-        record = measure(prepare(options.folder.resolve()), options.picture.resolve())
+        emulator = prepare(options.folder.resolve())
+        if options.count:
+            counts = count_networks(emulator, options.count)
+            write_text(options.out, json.dumps(counts, indent=1) + "\n")
+            print("\n".join(f"{name:<38}" + _cells(each.values()) for name, each in counts.items()))
+            return 0
+        record = measure(emulator, options.picture.resolve())
         write_record(record, options.out)
         print(table(record))
         if options.renew:
@@ -48,10 +60,10 @@ def table(record: Record) -> str:
     lines = ["", "million instructions, one thread; emulated, not run on a board", ""]
     columns = [(board, environment) for environment, board in product(ENVIRONMENTS, BOARDS)]
     rows = dict.fromkeys(SEPARATOR.join(name.split(SEPARATOR)[2:]) for name in record.counts)
-    lines.append(f"{'':<26}" + "".join(f"{board + ' ' + environment:>18}" for board, environment in columns))
+    lines.append(f"{'':<38}" + "".join(f"{board + ' ' + environment:>18}" for board, environment in columns))
     for row in rows:
-        cells = (record.counts.get(name_of(board, environment, row)) for board, environment in columns)
-        lines.append(f"{row:<26}" + "".join(f"{n / 1e6:>18.2f}" if n else f"{'–':>18}" for n in cells))
+        counts = (record.counts.get(name_of(board, environment, row)) for board, environment in columns)
+        lines.append(f"{row:<38}" + _cells(counts))
     lines += ["", *(f"refused there: {name}: {why}" for name, why in record.refused.items())]
     frames = dict.fromkeys(row.split(SEPARATOR)[0] for row in rows if row.startswith("frame"))
     for board, frame in product(BOARDS, frames):
@@ -60,6 +72,10 @@ def table(record: Record) -> str:
         if guess := estimate(record, board, total):
             lines.append(f"estimate, not measured: {board}, tflite int8, five faces, {frame}: {guess}")
     return "\n".join(lines)
+
+
+def _cells(counts: Iterable[int | None]) -> str:
+    return "".join(f"{n / 1e6:>18.2f}" if n else f"{'–':>18}" for n in counts)
 
 
 if __name__ == "__main__":

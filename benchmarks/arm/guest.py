@@ -1,9 +1,8 @@
 """What runs under emulation: one engine's artefacts are loaded, tested and counted, and it reads a picture.
 
-``python -m benchmarks.arm.guest ENGINE COUNT PICTURE OUT [DETECTOR …]``, with the device wheel and its packages alone.
-COUNT is the file that ``counter.c`` counts in; into the folder OUT come ``found.json``, and ``faces.jsonl`` as
-``fer-edge run`` writes it. With each DETECTOR whole frames are counted as well. One thread, for instructions spent
-waiting for another would be counted too.
+``python -m benchmarks.arm.guest FOLDER``, with the device wheel and its packages alone. FOLDER holds ``task.json``, see
+``Task``, and ``count``, which ``counter.c`` counts in; into it come ``found.json``, and ``faces.jsonl`` as ``fer-edge
+run`` writes it. One thread, for instructions spent waiting for another would be counted too.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import json
 import mmap
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
 from unittest import mock
 
 import numpy as np
@@ -24,20 +23,37 @@ import numpy as np
 from edge_runtime.cli import main as fer_edge
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
-from edge_runtime.emotions.contract import Artefact, Engine, read_card
+from edge_runtime.emotions.contract import Artefact, Engine, Precision, read_card
 from edge_runtime.emotions.normalise import normalise
 from edge_runtime.errors import BundleError
 from edge_runtime.faces.detectors import DetectorName, open_detector
+from edge_runtime.options import from_plain
 from edge_runtime.recogniser import STAGES, Recogniser
 from edge_runtime.sources.synthetic import PanSource
 
 BUNDLE = "student"
+"""What reads pictures and whole frames: the default."""
 WARM_UP, CALLS = 3, 10
 CYCLE, CYCLES = 3, 2
 """Frames are counted over two cycles of detection, each of a frame in which faces are looked for and two in which they
 are followed; one cycle before is not counted."""
 
 Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What one process does under emulation.
+
+    ``bundles``: whose artefacts of ``engine``, and of ``precision`` if it is named, are counted. ``detectors``: with
+    which whole frames of ``picture`` are. Without a picture none is read.
+    """
+
+    engine: Engine
+    bundles: tuple[str, ...]
+    precision: Precision | None = None
+    picture: str | None = None
+    detectors: tuple[DetectorName, ...] = ()
 
 
 def instruction_clock(file: Path) -> Clock:
@@ -57,12 +73,12 @@ def count(call: Callable[[], object], clock: Clock) -> int:
     return round((clock() - started) / CALLS)
 
 
-def count_artefact(artefact: Artefact, clock: Clock) -> dict[str, int]:
+def count_artefact(bundle: str, artefact: Artefact, clock: Clock) -> dict[str, int]:
     """Load, and so self-test, an artefact; count one face through the network, and its whole way.
 
     ``network``: the backend alone. ``face``: normalised, through the network, calibrated probabilities.
     """
-    classifier = EmotionClassifier.load(BUNDLE, engine=artefact.engine, precision=artefact.precision, threads=1)
+    classifier = EmotionClassifier.load(bundle, engine=artefact.engine, precision=artefact.precision, threads=1)
     face = selftest.faces(1, 1)
     batch = normalise(face, classifier.card.input.mean, classifier.card.input.std)
     counts = {
@@ -98,25 +114,29 @@ def run_arguments(engine: Engine, precision: str, picture: Path, folder: Path) -
 
 def main() -> int:
     """Do all of it; return the exit code of ``fer-edge run``."""
-    name, count_file, picture, out, *detectors = sys.argv[1:]
-    engine, clock, folder = cast("Engine", name), instruction_clock(Path(count_file)), Path(out)
-    counts, refused = {}, {}
-    for artefact in read_card(bundle_folder(BUNDLE)).artefacts:
-        if artefact.engine == engine:
-            try:
-                counts[str(artefact)] = count_artefact(artefact, clock)
-            except BundleError as error:
-                refused[str(artefact)] = str(error)
-    for detector in cast("list[DetectorName]", detectors):
-        counts[f"frame by {detector}"] = count_frames(engine, detector, Path(picture), clock)
-    if "yunet" in detectors:
+    folder = Path(sys.argv[1])
+    task = from_plain(Task, json.loads((folder / "task.json").read_bytes()))
+    clock, counts, refused = instruction_clock(folder / "count"), {}, {}
+    for bundle in task.bundles:
+        for artefact in read_card(bundle_folder(bundle)).artefacts:
+            if artefact.engine == task.engine and artefact.precision in (task.precision or [artefact.precision]):
+                name = f"{Path(bundle).name} {artefact}"
+                try:
+                    counts[name] = count_artefact(bundle, artefact, clock)
+                except BundleError as error:
+                    refused[name] = str(error)
+    if task.picture:
+        for detector in task.detectors:
+            counts[f"frame by {detector}"] = count_frames(task.engine, detector, Path(task.picture), clock)
+    if "yunet" in task.detectors:
         counts["anchor"] = {"yunet": count_anchor(clock)}
-    # what the bundle prefers is int8; where that is refused, the engine's first other
-    precision = "int8" if f"{engine} int8" in counts else next(iter(counts)).partition(" ")[2]
+    # what the bundle prefers, unless it is refused here
+    right = (precision for precision in ("int8", "fp32", "fp16") if f"{BUNDLE} {task.engine} {precision}" in counts)
+    precision = next(right, "")
     versions = {dist.name.lower(): dist.version for dist in metadata.distributions()}
     found = {"versions": versions, "counts": counts, "refused": refused, "precision": precision}
     (folder / "found.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return fer_edge(run_arguments(engine, precision, Path(picture), folder))
+    return fer_edge(run_arguments(task.engine, precision, Path(task.picture), folder)) if task.picture else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -17,13 +18,16 @@ from tqdm import tqdm
 
 from benchmarks.arm.boards import BOARDS
 from benchmarks.arm.emulator import CHECKOUT, ENVIRONMENTS, Emulator, qemu, run_to_end
+from benchmarks.arm.estimate import ENVIRONMENT
 from benchmarks.arm.gate import Record, name_of
-from benchmarks.arm.guest import BUNDLE, run_arguments
-from edge_runtime.emotions.classifier import bundle_folder
+from benchmarks.arm.guest import Task, run_arguments
+from edge_runtime.emotions.backends.base import ENGINES
+from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import Engine, read_card
 from edge_runtime.errors import BundleError
-from edge_runtime.faces.detectors import YUNET_VARIABLE
+from edge_runtime.faces.detectors import YUNET_VARIABLE, DetectorName
 from edge_runtime.faces.fetch import YUNET
+from edge_runtime.options import to_plain
 
 _BOX_PX, _CONFIDENCE = 2.0, 0.05
 
@@ -34,11 +38,11 @@ class Job:
 
     board: str
     environment: str
-    engine: Engine
+    task: Task
 
     def __str__(self) -> str:
         """Name it, as counts and messages do."""
-        return name_of(self.board, self.environment, self.engine)
+        return name_of(self.board, self.environment, self.task.engine)
 
 
 def measure(emulator: Emulator, picture: Path) -> Record:
@@ -50,19 +54,21 @@ def measure(emulator: Emulator, picture: Path) -> Record:
     yunet = os.environ.get(YUNET_VARIABLE)
     if yunet:
         shutil.copyfile(yunet, emulator.folder / "yunet.onnx")
-    jobs = [
-        Job(board=board, environment=name, engine=engine)
-        for board, (name, environment) in product(BOARDS, ENVIRONMENTS.items())
-        for engine in environment.engines
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda job: emulate(emulator, job, yunet=bool(yunet)), jobs)
-        found = dict(zip(jobs, tqdm(results, total=len(jobs), unit="run", leave=False, disable=None), strict=True))
-    wanted = {(job.engine, result["precision"]) for job, result in found.items()}
+    bundles = shipped_bundles()
+    jobs = []
+    for board, (name, environment), engine in product(BOARDS, ENVIRONMENTS.items(), ENGINES):
+        if engine in environment.engines:
+            # frames are counted once in each environment of today's OpenCV, with the engine that is preferred there
+            frames = engine == "tflite" and environment.constrained
+            detectors: tuple[DetectorName, ...] = ("mtcnn", "yunet") if yunet else ("mtcnn",)
+            task = Task(engine=engine, bundles=bundles, picture="picture.jpg", detectors=detectors if frames else ())
+            jobs.append(Job(board=board, environment=name, task=task))
+    found = _emulate_all(emulator, jobs)
+    wanted = {(job.task.engine, result["precision"]) for job, result in found.items()}
     here = {artefact: faces_here(*artefact, emulator.folder) for artefact in wanted}
     for job, result in found.items():
-        compare_faces(str(job), result["faces"], here[job.engine, result["precision"]])
-    conditions, refused = {"qemu": emulator.version}, refused_without_vnni(emulator)
+        compare_faces(str(job), result["faces"], here[job.task.engine, result["precision"]])
+    conditions, refused = {"qemu": emulator.version}, refused_without_vnni(emulator, bundles)
     counts: dict[str, int] = {}
     for job, result in found.items():
         place = job.board, job.environment
@@ -71,27 +77,56 @@ def measure(emulator: Emulator, picture: Path) -> Record:
         for subject, parts in result["counts"].items():
             counts |= {name_of(*place, subject, part): n for part, n in parts.items()}
     files = {
-        name: sha for artefact in read_card(bundle_folder(BUNDLE)).artefacts for name, sha in artefact.files.items()
+        name: sha
+        for bundle in bundles
+        for artefact in read_card(bundle_folder(bundle)).artefacts
+        for name, sha in artefact.files.items()
     }
     files |= {"yunet": YUNET.sha256} if yunet else {}
     return Record(conditions=dict(sorted(conditions.items())), files=files, counts=counts, refused=refused)
 
 
-def emulate(emulator: Emulator, job: Job, *, yunet: bool) -> dict[str, Any]:
-    """Run one job; return what ``guest`` found, with the faces that it saw."""
-    out = Path(f"run-{job.board}-{job.environment}-{job.engine}")
+def count_networks(emulator: Emulator, folders: Sequence[Path]) -> dict[str, dict[str, int]]:
+    """Return the instructions of one face through each bundle's TFLite int8 network: bundle -> board -> how many."""
+    place = emulator.folder / "bundles"
+    shutil.rmtree(place, ignore_errors=True)
+    for folder in folders:
+        shutil.copytree(folder, place / folder.name)
+    names = [folder.name for folder in folders]
+    jobs = [
+        Job(
+            board=board,
+            environment=ENVIRONMENT,
+            task=Task(engine="tflite", bundles=(f"{place.name}/{name}",), precision="int8"),
+        )
+        for name, board in product(names, BOARDS)
+    ]
+    found = _emulate_all(emulator, jobs)
+    counts: dict[str, dict[str, int]] = {name: {} for name in names}
+    for (name, board), result in zip(product(names, BOARDS), found.values(), strict=True):
+        counts[name][board] = result["counts"][f"{name} tflite int8"]["network"]
+    return counts
+
+
+def _emulate_all(emulator: Emulator, jobs: Sequence[Job]) -> dict[Job, dict[str, Any]]:
+    """Run the jobs, as many at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda numbered: emulate(emulator, numbered[1], f"run-{numbered[0]}"), enumerate(jobs))
+        return dict(zip(jobs, tqdm(results, total=len(jobs), unit="run", leave=False, disable=None), strict=True))
+
+
+def emulate(emulator: Emulator, job: Job, out: str) -> dict[str, Any]:
+    """Run one job in the folder ``out`` of the emulator; return what ``guest`` found, with the faces that it saw."""
     folder = emulator.folder / out
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    # frames are counted once in each environment of today's OpenCV, with the engine that is preferred there
-    frames = job.engine == "tflite" and ENVIRONMENTS[job.environment].constrained
-    detectors = ["mtcnn", *(["yunet"] if yunet else [])] if frames else []
-    start = emulator.command(job.board, job.environment, out / "count", yunet=yunet)
-    guest = ["-m", "benchmarks.arm.guest", job.engine, str(out / "count"), "picture.jpg", str(out), *detectors]
-    done = run_to_end([*start, *guest], str(job), cwd=emulator.folder, env={})
-    _require_success(str(job), done)
+    (folder / "task.json").write_text(json.dumps(to_plain(job.task)), encoding="utf-8")
+    yunet = "yunet" in job.task.detectors
+    start = emulator.command(job.board, job.environment, Path(out) / "count", yunet=yunet)
+    guest = ["-m", "benchmarks.arm.guest", out]
+    _require_success(str(job), run_to_end([*start, *guest], str(job), cwd=emulator.folder, env={}))
     found: dict[str, Any] = json.loads((folder / "found.json").read_bytes())
-    return found | {"faces": _faces(folder)}
+    return found | {"faces": _faces(folder) if job.task.picture else []}
 
 
 def faces_here(engine: Engine, precision: str, folder: Path) -> list[dict[str, Any]]:
@@ -124,17 +159,17 @@ def compare_faces(where: str, there: list[dict[str, Any]], here: list[dict[str, 
         raise BundleError(f"{where}: faces", expected=expected, got=got, next_step="find what computes it otherwise")
 
 
-def refused_without_vnni(emulator: Emulator) -> dict[str, str]:
+def refused_without_vnni(emulator: Emulator, bundles: Sequence[str]) -> dict[str, str]:
     """Return x86's int8 artefacts that are refused on a processor without VNNI, where sums of products may overflow."""
     refused = {}
-    for engine in ("onnx", "openvino"):
-        check = ["check", "--detector", "mtcnn", "--engine", engine, "--precision", "int8"]
+    for bundle, engine in product(bundles, ("onnx", "openvino")):
+        check = ["check", "--detector", "mtcnn", "--bundle", bundle, "--engine", engine, "--precision", "int8"]
         player = [*qemu(emulator.folder, "qemu-x86_64"), "-cpu", "Haswell"]
         command = [*player, sys.executable, "-m", "edge_runtime", *check]
-        what = f"{engine} int8 on a Haswell"
+        what = f"{bundle} {engine} int8 on a Haswell"
         done = run_to_end(command, what, cwd=CHECKOUT)
         if done.returncode == BundleError.exit_code:
-            refused[name_of("x86-64 without VNNI", f"{engine} int8")] = _last_line(done)
+            refused[name_of("x86-64 without VNNI", f"{bundle} {engine} int8")] = _last_line(done)
         else:
             _require_success(what, done)
     return refused

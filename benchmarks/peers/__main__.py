@@ -33,8 +33,8 @@ from benchmarks.peers.tools import harness
 from benchmarks.record import record
 from benchmarks.report import SCHEMA, Report
 from benchmarks.session import Candidate, Measured, Session
-from edge_runtime.emotions.classifier import SHIPPED, EmotionClassifier, bundle_folder
-from edge_runtime.emotions.contract import CARD_NAME, read_card
+from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder, shipped_bundles
+from edge_runtime.emotions.contract import Precision, read_card
 from edge_runtime.errors import FerEdgeError, UsageError
 from edge_runtime.faces.detectors import DetectorName, open_detector
 from edge_runtime.options import add_options, option, to_options, to_plain
@@ -58,6 +58,7 @@ class PeersOptions:
 
     picture: Path = option(Path("faces.jpg"), "a picture with faces: the clip is a pan over it")
     bundle: tuple[str, ...] = option((), "shipped bundles, or bundles' folders (default: all that are shipped)")
+    precision: tuple[Precision, ...] = option(("int8", "fp32"), "precisions; fp16 is computed as fp32 is")
     environment: Path = option(Path(".venv/peers"), "an environment with OpenCV 4, ai-edge-litert and fer's files")
     networks: Path = option(Path("out/peers"), "folder of the architectures with random weights")
     data: Path | None = option(None, "also accuracy: FER2013 as .csv, .parquet or a folder tree, PublicTest of it")
@@ -91,11 +92,11 @@ def peers(options: PeersOptions) -> None:
     scenes = scenes_of(clip, open_detector("mtcnn"))
     cv2.setNumThreads(1)
     with contextlib.ExitStack() as opened:
-        bundles = options.bundle or shipped()
+        bundles = options.bundle or shipped_bundles()
         with tempfile.TemporaryDirectory() as folder:
             np.save(frames_file := Path(folder) / "clip.npy", clip.images)
             fer = opened.enter_context(contextlib.closing(FerProcess(options.environment, frames_file)))
-        ours = dict(our_artefacts(bundles, opened))
+        ours = dict(our_artefacts(bundles, options.precision, opened))
         crops = crops_of(scenes, next(iter(ours.values()))[0].card.input.crop.margin)
         systems = {name: classifier for name, (classifier, _) in ours.items()} | others
         session = Session(
@@ -149,19 +150,14 @@ def measure(
     yield from harness(session, ours, 10 * session.min_count)
 
 
-def shipped() -> list[str]:
-    """Return the names of the shipped bundles."""
-    return sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD_NAME}"))
-
-
 def our_artefacts(
-    bundles: Sequence[str], opened: contextlib.ExitStack
+    bundles: Sequence[str], precisions: Sequence[Precision], opened: contextlib.ExitStack
 ) -> Iterator[tuple[str, tuple[EmotionClassifier, Path]]]:
-    """Load each engine's int8 and fp32 of the bundles: name -> loaded, and its main file."""
+    """Load each engine's artefacts of the bundles: name -> loaded, and its main file."""
     for bundle in bundles:
         folder = bundle_folder(bundle)
         for artefact in read_card(folder).artefacts:
-            if artefact.precision != "fp16":  # computed as fp32 is
+            if artefact.precision in precisions:
                 loaded = EmotionClassifier.load(bundle, engine=artefact.engine, precision=artefact.precision, threads=1)
                 opened.callback(loaded.close)
                 yield f"{folder.name} {artefact}", (loaded, folder / next(iter(artefact.files)))

@@ -90,6 +90,11 @@ class EmotionClassifier:
         self.backend.close()
 
 
+def shipped_bundles() -> tuple[str, ...]:
+    """Return the names of the bundles that come with the package."""
+    return tuple(sorted(card.parent.name for card in SHIPPED.glob(f"*/{CARD_NAME}")))
+
+
 def bundle_folder(bundle: str | Path) -> Path:
     """Return the folder of a shipped bundle's name, or the given path itself."""
     shipped = SHIPPED / bundle

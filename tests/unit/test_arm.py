@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from benchmarks.arm.boards import BOARDS, lay
 from benchmarks.arm.estimate import SSD_MS, YUNET_MS, estimate
 from benchmarks.arm.gate import BASELINE, Record, judge, off, read_record, write_record
 from benchmarks.arm.runs import Job, compare_faces, emulate
-from edge_runtime.emotions.classifier import bundle_folder
+from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import BundleError, DataError, FerEdgeError, NotInstalledError, RegressionError
 
@@ -28,12 +29,12 @@ RECORD = Record(
     conditions={"qemu": "7.2.22", "3.11 numpy": "2.4.6"},
     files={"student-int8.tflite": "ab", "yunet": "cd"},
     counts={
-        "pi5 / 3.11 / tflite int8 / network": 4_000_000,
-        "pi5 / 3.11 / onnx int8 / network": 8_000_000,
+        "pi5 / 3.11 / student tflite int8 / network": 4_000_000,
+        "pi5 / 3.11 / student onnx int8 / network": 8_000_000,
         "pi5 / 3.11 / frame by yunet / detect": 20_000_000,
         "pi5 / 3.11 / anchor / yunet": 9_200_000,
     },
-    refused={"pi5 / 3.11 / openvino int8": "a difference of 0.3"},
+    refused={"pi5 / 3.11 / student openvino int8": "a difference of 0.3"},
 )
 
 
@@ -51,9 +52,9 @@ def test_the_same_counts_pass() -> None:
 @pytest.mark.parametrize(
     ("name", "inside", "outside"),
     [
-        ("pi5 / 3.11 / tflite int8 / network", 0.004, 0.006),
+        ("pi5 / 3.11 / student tflite int8 / network", 0.004, 0.006),
         ("pi5 / 3.11 / frame by yunet / detect", 0.004, 0.006),
-        ("pi5 / 3.11 / onnx int8 / network", 0.009, 0.011),
+        ("pi5 / 3.11 / student onnx int8 / network", 0.009, 0.011),
     ],
 )
 def test_a_count_may_move_within_its_tolerance_alone(name: str, inside: float, outside: float) -> None:
@@ -67,7 +68,7 @@ def test_a_count_may_move_within_its_tolerance_alone(name: str, inside: float, o
 def test_another_model_asks_for_a_new_baseline_and_is_no_regression() -> None:
     """A changed file with other counts says re-baseline; one with the same counts passes, and says that it changed."""
     files = RECORD.files | {"student-int8.tflite": "ef"}
-    dearer = dataclasses.replace(counted("pi5 / 3.11 / tflite int8 / network", 1.2), files=files)
+    dearer = dataclasses.replace(counted("pi5 / 3.11 / student tflite int8 / network", 1.2), files=files)
     with pytest.raises(DataError, match=r"student-int8\.tflite.*re-baseline: make arm-baseline"):
         judge(dearer, RECORD)
     assert "student-int8.tflite" in judge(dataclasses.replace(RECORD, files=files), RECORD)
@@ -76,14 +77,14 @@ def test_another_model_asks_for_a_new_baseline_and_is_no_regression() -> None:
 def test_another_version_asks_for_a_new_baseline() -> None:
     """A newer package is named beside the counts that it changed."""
     conditions = RECORD.conditions | {"3.11 numpy": "3.0.0"}
-    newer = dataclasses.replace(counted("pi5 / 3.11 / onnx int8 / network", 1.2), conditions=conditions)
+    newer = dataclasses.replace(counted("pi5 / 3.11 / student onnx int8 / network", 1.2), conditions=conditions)
     with pytest.raises(DataError, match=r"3\.11 numpy"):
         judge(newer, RECORD)
 
 
 def test_a_missing_and_a_new_count_are_not_passed_over() -> None:
     """Neither an artefact that was not counted nor one that the baseline does not know goes unsaid."""
-    name = "pi5 / 3.11 / onnx int8 / network"
+    name = "pi5 / 3.11 / student onnx int8 / network"
     fewer = dataclasses.replace(RECORD, counts={k: n for k, n in RECORD.counts.items() if k != name})
     assert off(fewer, RECORD) == [f"{name}: not counted"]
     assert off(RECORD, fewer) == [f"{name}: not in the baseline"]
@@ -94,7 +95,7 @@ def test_a_new_refusal_is_a_regression_and_a_mended_one_is_said() -> None:
     none = dataclasses.replace(RECORD, refused={})
     with pytest.raises(RegressionError, match=r"openvino int8: refused\."):
         judge(RECORD, none)
-    assert off(none, RECORD) == ["pi5 / 3.11 / openvino int8: refused no longer"]
+    assert off(none, RECORD) == ["pi5 / 3.11 / student openvino int8: refused no longer"]
 
 
 def test_yunet_s_counts_are_wanted_only_where_its_file_is() -> None:
@@ -118,21 +119,20 @@ def test_a_record_round_trips_and_another_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_committed_baseline_counts_every_artefact_or_says_that_it_is_refused() -> None:
-    """On both boards, both Pythons and tflite-runtime, nothing of the shipped bundle is left out."""
+    """On both boards, both Pythons and tflite-runtime, nothing of the shipped bundles is left out."""
     record = read_record(BASELINE)
-    for board in BOARDS:
-        for name, environment in emulator.ENVIRONMENTS.items():
-            for artefact in read_card(bundle_folder(guest.BUNDLE)).artefacts:
-                if artefact.engine in environment.engines:
-                    place = f"{board} / {name} / {artefact}"
-                    counted_parts = {f"{place} / {part}" for part in ("network", "face")} <= record.counts.keys()
-                    assert counted_parts != (place in record.refused), place
+    for board, (name, environment), bundle in product(BOARDS, emulator.ENVIRONMENTS.items(), shipped_bundles()):
+        for artefact in read_card(bundle_folder(bundle)).artefacts:
+            if artefact.engine in environment.engines:
+                place = f"{board} / {name} / {bundle} {artefact}"
+                counted_parts = {f"{place} / {part}" for part in ("network", "face")} <= record.counts.keys()
+                assert counted_parts != (place in record.refused), place
 
 
 def test_int8_pays_on_the_pi_5_and_the_estimate_spans_its_anchors() -> None:
     """YuNet's own count is estimated at its published time at the fast end; a Pi 5 is faster than a Pi 4."""
     record = read_record(BASELINE)
-    network = {board: record.counts[f"{board} / 3.11 / tflite int8 / network"] for board in BOARDS}
+    network = {board: record.counts[f"{board} / 3.11 / student tflite int8 / network"] for board in BOARDS}
     assert network["pi5"] < 0.7 * network["pi4"]
     guesses = {}
     for board in BOARDS:
@@ -284,9 +284,9 @@ def test_a_package_without_an_arm_wheel_is_a_failure_and_no_network_is_not(
 def test_an_emulated_run_that_hangs_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job under emulation without an end names itself, and what was waited for."""
     monkeypatch.setattr(subprocess, "run", lambda command, **_: hangs(command))
-    job = Job(board="pi5", environment="3.11", engine="onnx")
+    job = Job(board="pi5", environment="3.11", task=guest.Task(engine="onnx", bundles=("student",)))
     with pytest.raises(FerEdgeError, match=r"pi5 / 3\.11 / onnx: expected an end within 400 s"):
-        emulate(emulator.Emulator(folder=tmp_path, version="7.2"), job, yunet=False)
+        emulate(emulator.Emulator(folder=tmp_path, version="7.2"), job, "run")
 
 
 def test_the_instruction_clock_reads_what_the_counter_writes(tmp_path: Path) -> None:
