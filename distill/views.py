@@ -6,6 +6,7 @@ The student sees the very view that its teachers saw (Beyer et al. 2022, "consis
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from distill.config import DistillConfig
+from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import MEAN, STD
+from edge_runtime.errors import DataError
 from edge_runtime.files import whole
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
@@ -25,16 +28,18 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
     better on PublicTest. They are kept in ``config.targets``, or ``config.out``, in a file whose name all that decides
-    them decides: weights, faces, views, seed, temperature, precision, augmentation.
+    them decides: weights, faces, views, seed, temperature, precision, augmentation. Raises ``DataError`` when that file
+    is damaged.
     """
     cache = (config.targets or config.out) / f"targets-{_key(teachers, faces, config)[:16]}.npy"
+    shape = (config.views, len(faces), len(EMOTIONS))
     if cache.exists():
-        return torch.from_numpy(np.load(cache))
+        return _read(cache, shape)
     changes = Augmentation(erase_share=config.erase_share)
     for teacher in teachers:
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.from_numpy(faces.images).to(config.device)
-    targets = torch.empty((config.views, len(faces), 7), dtype=torch.float16)
+    targets = torch.empty(shape, dtype=torch.float16)
     total = config.views * len(faces)
     with tqdm(total=total, desc="teachers", unit="face", unit_scale=True, mininterval=1) as progress:
         for view in range(config.views):
@@ -50,6 +55,19 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
                 progress.update(len(batch))
     with whole(cache) as partial, partial.open("wb") as file:
         np.save(file, targets.numpy())
+    return targets
+
+
+def _read(cache: Path, shape: tuple[int, ...]) -> Tensor:
+    expected = f"{torch.float16} {shape}"
+    try:
+        targets = torch.from_numpy(np.load(cache))
+        got = f"{targets.dtype} {tuple(targets.shape)}"
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        got = str(error)
+    if got != expected:
+        step = "delete it: it is computed anew"
+        raise DataError(f"the teachers' table {cache}", expected=expected, got=got, next_step=step)
     return targets
 
 

@@ -72,6 +72,8 @@ def export(config: ExportConfig) -> None:
     """Run ``fer-edge export``."""
     logging.disable(logging.WARNING)  # three converters' advice to their own developers
     _check_target(config)
+    if config.tflite_runtime:  # now, and not when all is converted
+        elsewhere.require_interpreter(config.tflite_runtime)
     if config.sensitivity and network_name(config.weights) == "full":
         step = "leave --sensitivity out"
         raise UsageError("--sensitivity", expected="the weights of a student", got="a full model's", next_step=step)

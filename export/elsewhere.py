@@ -30,20 +30,29 @@ def verdicts(
     ``reference`` float32 (n, 7): torch's logits of ``faces`` uint8 (n, 48, 48). Raises ``NotInstalledError`` when
     ``python`` has no interpreter.
     """
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "faces.npy", faces)
         np.save(Path(folder) / "reference.npy", reference)
-        command = [str(python), "-m", "export.elsewhere", str(bundle.resolve()), folder]
-        try:
-            run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            got = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-            step = "in the checkout, pip install '.[pi-legacy]' in an environment of its own, and name its Python"
-            what = f"--tflite-runtime {python}"
-            raise NotInstalledError(what, expected="tflite-runtime", got=got, next_step=step) from error
-    found: dict[str, dict[str, str]] = json.loads(run.stdout.splitlines()[-1])
+        printed = _run(python, "-m", "export.elsewhere", str(bundle.resolve()), folder)
+    found: dict[str, dict[str, str]] = json.loads(printed.splitlines()[-1])
     return found
+
+
+def require_interpreter(python: Path) -> None:
+    """Raise ``NotInstalledError`` when ``python`` is none, or has no tflite-runtime."""
+    _run(python, "-c", "import numpy, tflite_runtime.interpreter")
+
+
+def _run(python: Path, *arguments: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    command = [str(python), *arguments]
+    try:
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        got = ((getattr(error, "stderr", None) or str(error)).strip().splitlines() or [str(error)])[-1]
+        step = "in the checkout, pip install '.[pi-legacy]' in an environment of its own, and name its Python"
+        what = f"--tflite-runtime {python}"
+        raise NotInstalledError(what, expected="tflite-runtime", got=got, next_step=step) from error
 
 
 def main(bundle: Path, folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from edge_runtime.errors import DataError
 from edge_runtime.files import whole
 
 Row = dict[str, float]
@@ -17,13 +18,22 @@ class Curves:
     """The epochs of one run, on disk in ``folder``; a resumed run goes on from those that its checkpoint holds."""
 
     def __init__(self, folder: Path, epochs_done: int) -> None:
-        """Read what an interrupted run left, without an epoch that its checkpoint did not live to hold."""
+        """Read what an interrupted run left, without an epoch that its checkpoint did not live to hold.
+
+        Raises ``DataError`` when the table is damaged.
+        """
         self.table, self.picture = folder / "curves.csv", folder / "curves.png"
         self.rows: list[Row] = []
         if epochs_done and self.table.exists():
-            with self.table.open(newline="", encoding="utf-8") as file:
-                read = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-            self.rows = [row for row in read if row["epoch"] <= epochs_done]
+            try:
+                with self.table.open(newline="", encoding="utf-8") as file:
+                    read = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+                self.rows = [row for row in read if row["epoch"] <= epochs_done]
+            except (ValueError, TypeError, KeyError, csv.Error) as error:
+                step = "move it away: the run goes on, and the curves begin there"
+                raise DataError(
+                    f"{self.table} is damaged", expected="numbers", got=str(error), next_step=step
+                ) from error
 
     def add(self, row: Row) -> None:
         """Append one epoch and write both files anew."""

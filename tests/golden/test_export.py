@@ -243,6 +243,14 @@ def test_sensitivity_of_a_full_model_is_refused(toy_teacher: Path, tmp_path: Pat
         export(ExportConfig(weights=toy_teacher, out=tmp_path / "bundle", sensitivity=True))
 
 
+def test_a_python_without_the_older_interpreter_is_noticed_first(tmp_path: Path) -> None:
+    """A wrong path and a Python that lacks it end in one error, before weights or faces are read."""
+    for python in (tmp_path / "python", Path(sys.executable)):
+        with pytest.raises(NotInstalledError, match=r"--tflite-runtime .*expected tflite-runtime"):
+            export(ExportConfig(weights=tmp_path, data=tmp_path, out=tmp_path / "bundle", tflite_runtime=python))
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_another_python_s_verdict_is_in_the_card(toy_bundle: Path, student: Student, small_csv: Path) -> None:
     """The interpreter of the named Python judges every TFLite artefact as a device would; one without is refused."""
     faces = read_faces(small_csv, "PublicTest").images

@@ -18,6 +18,7 @@ from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train import loop
 from train.checkpoint import load_weights
 from train.config import ModelConfig, TrainConfig
+from train.curves import Curves
 from train.loop import average, fit, macs, schedule
 from train.model import Backbone, BiLSTM, FullModel
 from train.objective import EmotionObjective
@@ -217,6 +218,16 @@ def test_votes_teach_a_head_that_is_not_kept(small_csv: Path, tmp_path: Path) ->
     assert averaged.state_dict().keys() == FullModel(SHAPE).state_dict().keys()
     with (tmp_path / "curves.csv").open(newline="") as file:
         assert float(next(csv.DictReader(file))["ferplus"]) > 0
+
+
+@pytest.mark.parametrize("table", ["", "epoch,loss\n1,\n", "epoch,loss\n1,2,3\n", "loss\n1\n", "\x00\n"])
+def test_damaged_curves_are_one_error(tmp_path: Path, table: str) -> None:
+    """A table that is no longer one of numbers ends in an error that names it, before an epoch is learnt."""
+    (tmp_path / "curves.csv").write_text(table)
+    if table:
+        with pytest.raises(DataError, match="move it away"):
+            Curves(tmp_path, 1)
+    assert Curves(tmp_path, 0).rows == []
 
 
 def test_multiplications_are_counted() -> None:
