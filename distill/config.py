@@ -62,7 +62,9 @@ class DistillConfig(FitConfig):
     batch: int = option(128, "faces per step, over all processes")
     learning_rate: float = option(2e-3, "peak learning rate")
     views: int = option(
-        16, "augmented views of each face that the teachers label once; epoch e learns view e modulo this"
+        16,
+        "augmented views of each face that the teachers label once; epoch e learns view e modulo this, mirrored in"
+        " every other round",
     )
     targets: Path | None = option(None, "folder of the teachers' tables, for runs that share them (default: --out)")
     temperature: float = option(

@@ -35,9 +35,14 @@ class DistillObjective(Objective):
         self.options, self.targets = config, targets.to(config.device)
 
     def begin_epoch(self, epoch: int, rank: int) -> None:
-        """Draw the same view that the teachers labelled."""
-        self.number = self.view_number(epoch)
+        """Draw the same view that the teachers labelled, or its mirror image: they labelled both as one."""
+        self.number, self.mirrored = self.view_number(epoch), epoch // self.options.views % 2 == 1
         super().begin_epoch(epoch, rank)
+
+    def see(self, index: Tensor) -> Tensor:
+        """Return the view of the faces, in every other round through the views its mirror image."""
+        view = super().see(index)
+        return view.flip(-1) if self.mirrored else view
 
     def view_number(self, epoch: int) -> int:
         """Return the number of a view that the teachers labelled."""

@@ -86,6 +86,22 @@ def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, sm
     assert len([*shared.targets.iterdir()]) == 2
 
 
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"no table", np.zeros(3)])
+def test_a_damaged_table_is_one_error(
+    options: DistillConfig, toy_teacher: Path, small_csv: Path, content: bytes | np.ndarray
+) -> None:
+    """A table that is cut short, of something else, or of another shape is named, and not learnt from."""
+    faces, teacher = read_faces(small_csv, "Training"), load_network(toy_teacher, "model")
+    teacher_targets([teacher], faces, options)
+    (table,) = options.out.glob("targets-*.npy")
+    if isinstance(content, bytes):
+        table.write_bytes(content)
+    else:
+        np.save(table, content)
+    with pytest.raises(DataError, match="delete it: it is computed anew"):
+        teacher_targets([teacher], faces, options)
+
+
 class Recorder(nn.Module):
     """A network that keeps what it was shown, and answers zeros."""
 
@@ -124,6 +140,21 @@ def test_blended_faces_have_blended_targets(
             errors.append(max((a - b).abs().max().item() for a, b in zip(mixed, wanted, strict=True)))
         assert min(errors) < 1e-4
     assert torch.allclose(recorder.shown, views) == (share == 0)
+
+
+def test_every_other_round_is_mirrored(options: DistillConfig, small_csv: Path) -> None:
+    """After the last view the first comes again as its mirror image, which the teachers' answers are of as well."""
+    faces, index = read_faces(small_csv, "Training"), torch.arange(14)
+    objective = DistillObjective(Recorder(), faces, torch.zeros(2, len(faces), 7), options)
+    seen = []
+    for epoch in range(5):
+        objective.begin_epoch(epoch, 0)
+        seen.append(objective.see(index))
+        assert objective.number == epoch % 2
+    for first, later in ((0, 2), (1, 3)):
+        assert torch.equal(seen[first].flip(-1), seen[later])
+        assert not torch.equal(seen[first], seen[later])
+    assert torch.equal(seen[0], seen[4])
 
 
 def _share(mixed: torch.Tensor, own: torch.Tensor, other: torch.Tensor) -> float:
