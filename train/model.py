@@ -21,8 +21,9 @@ from train.config import ModelConfig
 class Autoencoder(nn.Module):
     """Encoder and decoder that rebuild a clean face from a corrupted one; both float (n, 1, 48, 48) in [0, 1].
 
-    It predicts the difference to its input, so an untouched face costs it nothing to keep. Work is done at half
-    resolution and below (the 48×48 picture is folded to 24×24×4), which makes it cheap beside the backbone.
+    It predicts the difference to its input, and from the face as a whole how much of it to add: a clean face is kept
+    as it is. Work is done at half resolution and below (the 48×48 picture is folded to 24×24×4), which makes it cheap
+    beside the backbone.
     """
 
     def __init__(self, width: int) -> None:
@@ -35,13 +36,15 @@ class Autoencoder(nn.Module):
         self.decode = conv_unit(2 * width, width)
         self.difference = nn.Conv2d(width, 4, 3, padding=1)
         nn.init.zeros_(self.difference.weight)
+        self.amount = nn.Linear(4 * width, 1)
 
     def forward(self, faces: Tensor) -> Tensor:
         """Restore faces (n, 1, 48, 48) in [0, 1]."""
-        fine = self.encode(F.pixel_unshuffle(faces, 2))  # (n, 32, 24, 24)
-        coarse = F.pixel_shuffle(self.deepen(fine), 2)  # (n, 128, 12, 12) -> (n, 32, 24, 24)
-        joined = self.decode(torch.cat([fine, coarse], dim=1))
-        return (faces + F.pixel_shuffle(self.difference(joined), 2)).clamp(0, 1)
+        fine = self.encode(F.pixel_unshuffle(faces, 2))  # (n, 16, 24, 24)
+        coarse = self.deepen(fine)  # (n, 64, 12, 12)
+        amount = torch.sigmoid(self.amount(coarse.mean((2, 3))))[:, :, None, None]  # (n, 1, 1, 1)
+        joined = self.decode(torch.cat([fine, F.pixel_shuffle(coarse, 2)], dim=1))  # (n, 16, 24, 24), twice
+        return (faces + amount * F.pixel_shuffle(self.difference(joined), 2)).clamp(0, 1)
 
 
 class ResidualBlock(nn.Module):
@@ -69,14 +72,14 @@ Block = Callable[[int, int, int], nn.Module]
 class Backbone(nn.Sequential):
     """5×5 stem with stride 2, then stages of residual blocks, each but the first halving the map.
 
-    Maps faces (n, 1, 48, 48) to features (n, 256, 3, 3).
+    Maps faces (n, 1, 48, 48) to features (n, 512, 3, 3).
     """
 
     def __init__(
         self, widths: tuple[int, ...], blocks: tuple[int, ...], kinds: tuple[Block, ...] = (ResidualBlock,) * 4
     ) -> None:
         """Build one stage for each width; ``kinds``: what each stage is made of."""
-        layers: list[nn.Module] = [conv_unit(1, widths[0], kernel=5, stride=2)]  # (n, 32, 24, 24)
+        layers: list[nn.Module] = [conv_unit(1, widths[0], kernel=5, stride=2)]  # (n, 64, 24, 24)
         channels = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
@@ -178,8 +181,8 @@ class FullModel(nn.Module):
 
     def states(self, restored: Tensor) -> Tensor:
         """States (n, 9, 256) of the positions, row by row, of restored faces in [0, 1]."""
-        features = self.backbone((restored - MEAN) / STD)  # (n, 256, 3, 3)
-        states: Tensor = self.context(features.flatten(2).transpose(1, 2))  # (n, 9, 256) in and out
+        features = self.backbone((restored - MEAN) / STD)  # (n, 512, 3, 3)
+        states: Tensor = self.context(features.flatten(2).transpose(1, 2))  # (n, 9, 512) in, (n, 9, 256) out
         return states
 
     def embed(self, restored: Tensor) -> Tensor:

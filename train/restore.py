@@ -19,7 +19,7 @@ from train.objective import corrupt_some
 from train.parallel import Team
 
 _PEAK_RATE = 3e-3
-_CORRUPTED = 0.75  # the others teach it to leave a clean face as it is
+_CORRUPTED = 0.5  # the others teach it to leave a clean face as it is
 
 
 def learn_to_restore(autoencoder: nn.Module, faces: FaceSet, epochs: int, config: TrainConfig, run: Team) -> float:
