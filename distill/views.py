@@ -1,11 +1,14 @@
 """What the teachers say of seeded augmented views: computed once, kept as a table, read by every epoch.
 
-The student sees the very view that its teachers saw (Beyer et al. 2022, "consistent teaching"), or its middle (--crop).
+The student sees the very view that its teachers saw (Beyer et al. 2022, "consistent teaching"), its middle (--crop), or
+the mirror image of either.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tokenize
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +66,7 @@ def _read(cache: Path, shape: tuple[int, ...]) -> Tensor:
     try:
         targets = torch.from_numpy(np.load(cache))
         got = f"{targets.dtype} {tuple(targets.shape)}"
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, tokenize.TokenError, zipfile.BadZipFile) as error:
         got = str(error)
     if got != expected:
         step = "delete it: it is computed anew"

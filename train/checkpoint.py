@@ -131,10 +131,13 @@ def load_weights(folder: Path, model: nn.Module) -> None:
             {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
         )
     except (OSError, SafetensorError, RuntimeError) as error:
-        step = "name the --out folder of a finished run of the same shape"
-        raise DataError(
-            f"{path} cannot be loaded", expected=f"weights of {type(model).__name__}", got=str(error), next_step=step
-        ) from error
+        step = "name the --out folder of a finished run of the same shape and version"
+        what, expected, got = (
+            f"{path} cannot be loaded",
+            f"weights of {type(model).__name__}",
+            " ".join(f"{error}".split()),
+        )
+        raise DataError(what, expected=expected, got=got, next_step=step) from error
 
 
 def load_meta(folder: Path) -> dict[str, Any]:

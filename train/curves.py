@@ -13,6 +13,8 @@ from edge_runtime.files import whole
 
 Row = dict[str, float]
 
+_NEEDED = ("epoch", "seconds", "train_loss", "train_accuracy", "public_loss", "public_accuracy")
+
 
 class Curves:
     """The epochs of one run, on disk in ``folder``; a resumed run goes on from those that its checkpoint holds."""
@@ -27,19 +29,20 @@ class Curves:
         if epochs_done and self.table.exists():
             try:
                 with self.table.open(newline="", encoding="utf-8") as file:
-                    read = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-                self.rows = [row for row in read if row["epoch"] <= epochs_done]
-            except (ValueError, TypeError, KeyError, csv.Error) as error:
+                    read = [{name: float(row[name]) for name in (*row, *_NEEDED)} for row in csv.DictReader(file)]
+            except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
                 step = "move it away: the run goes on, and the curves begin there"
                 raise DataError(
-                    f"{self.table} is damaged", expected="numbers", got=str(error), next_step=step
+                    f"{self.table} is damaged", expected="numbers of each epoch", got=str(error), next_step=step
                 ) from error
+            self.rows = [row for row in read if row["epoch"] <= epochs_done]
 
     def add(self, row: Row) -> None:
         """Append one epoch and write both files anew."""
         self.rows.append(row)
         with whole(self.table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
+            names = dict.fromkeys(name for line in self.rows for name in line)  # parts of a loss can be new
+            writer = csv.DictWriter(file, list(names), restval="nan")
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in line.items()} for line in self.rows)
         with whole(self.picture) as partial:

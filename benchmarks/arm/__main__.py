@@ -16,7 +16,7 @@ from benchmarks.arm.boards import BOARDS
 from benchmarks.arm.emulator import ENVIRONMENTS, NoEmulatorError, prepare
 from benchmarks.arm.estimate import ENVIRONMENT, estimate
 from benchmarks.arm.gate import BASELINE, SEPARATOR, Record, judge, name_of, read_record, write_record
-from benchmarks.arm.runs import count_networks, measure
+from benchmarks.arm.runs import count_networks, measure, require_countable
 from edge_runtime.errors import FerEdgeError
 from edge_runtime.files import write_text
 
@@ -25,22 +25,24 @@ def main() -> int:
     """Prepare, run, compare; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.arm", description=__doc__)
     parser.add_argument("--picture", type=Path, help="a picture with faces")
-    parser.add_argument("--count", type=Path, nargs="+", help="count these bundles' TFLite int8 networks instead")
+    parser.add_argument("--count", nargs="+", metavar="BUNDLE", help="count these TFLite int8 networks instead")
     parser.add_argument("--folder", type=Path, default=Path(".venv/arm"), help="where the emulator is kept")
-    parser.add_argument("--out", type=Path, default=Path("out/arm.json"), help="the counts")
+    parser.add_argument("--out", type=Path, help="the counts (default: out/arm.json; out/networks.json)")
     parser.add_argument("--renew", action="store_true", help="make the counts the baseline")
     options = parser.parse_args()
-    if (options.picture is None) == (options.count is None):
-        parser.error("expected --picture PICTURE or --count BUNDLE …")
+    if (options.picture is None) == (options.count is None) or (options.count and options.renew):
+        parser.error("expected --picture PICTURE, with or without --renew, or --count BUNDLE …")
     try:
+        folders = require_countable(options.count or [])
         emulator = prepare(options.folder.resolve())
-        if options.count:
-            counts = count_networks(emulator, options.count)
-            write_text(options.out, json.dumps(counts, indent=1) + "\n")
+        if folders:
+            counts = count_networks(emulator, folders)
+            write_text(options.out or Path("out/networks.json"), json.dumps(counts, indent=1) + "\n")
+            print(f"{'million instructions':<38}" + "".join(f"{board:>18}" for board in BOARDS))
             print("\n".join(f"{name:<38}" + _cells(each.values()) for name, each in counts.items()))
             return 0
         record = measure(emulator, options.picture.resolve())
-        write_record(record, options.out)
+        write_record(record, options.out or Path("out/arm.json"))
         print(table(record))
         if options.renew:
             write_record(record, BASELINE)
@@ -49,6 +51,7 @@ def main() -> int:
             print(f"make arm: {judge(record, read_record(BASELINE))}")
     except NoEmulatorError as error:
         print(f"make arm: SKIPPED, nothing was tested on Arm: {error}")
+        return error.exit_code if options.count else 0
     except FerEdgeError as error:
         print(f"make arm: {error}", file=sys.stderr)
         return error.exit_code

@@ -113,13 +113,13 @@ def run_arguments(engine: Engine, precision: str, picture: Path, folder: Path) -
 
 
 def main() -> int:
-    """Do all of it; return the exit code of ``fer-edge run``."""
+    """Do all of it; return the exit code, with a picture that of ``fer-edge run``."""
     folder = Path(sys.argv[1])
     task = from_plain(Task, json.loads((folder / "task.json").read_bytes()))
     clock, counts, refused = instruction_clock(folder / "count"), {}, {}
     for bundle in task.bundles:
         for artefact in read_card(bundle_folder(bundle)).artefacts:
-            if artefact.engine == task.engine and artefact.precision in (task.precision or [artefact.precision]):
+            if artefact.engine == task.engine and task.precision in (None, artefact.precision):
                 name = f"{Path(bundle).name} {artefact}"
                 try:
                     counts[name] = count_artefact(bundle, artefact, clock)
@@ -136,7 +136,12 @@ def main() -> int:
     versions = {dist.name.lower(): dist.version for dist in metadata.distributions()}
     found = {"versions": versions, "counts": counts, "refused": refused, "precision": precision}
     (folder / "found.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return fer_edge(run_arguments(task.engine, precision, Path(task.picture), folder)) if task.picture else 0
+    if not task.picture:
+        return 0
+    if not precision:
+        print("; ".join(refused.values()), file=sys.stderr)
+        return BundleError.exit_code
+    return fer_edge(run_arguments(task.engine, precision, Path(task.picture), folder))
 
 
 if __name__ == "__main__":

@@ -24,10 +24,13 @@ from benchmarks.arm.guest import Task, run_arguments
 from edge_runtime.emotions.backends.base import ENGINES
 from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import Engine, read_card
-from edge_runtime.errors import BundleError
+from edge_runtime.errors import BundleError, UsageError
 from edge_runtime.faces.detectors import YUNET_VARIABLE, DetectorName
 from edge_runtime.faces.fetch import YUNET
 from edge_runtime.options import to_plain
+
+COUNTED = "tflite int8"
+"""The artefact whose network alone is counted for any bundle."""
 
 _BOX_PX, _CONFIDENCE = 2.0, 0.05
 
@@ -42,7 +45,8 @@ class Job:
 
     def __str__(self) -> str:
         """Name it, as counts and messages do."""
-        return name_of(self.board, self.environment, self.task.engine)
+        what = self.task.engine if self.task.picture else f"{', '.join(self.task.bundles)} {self.task.engine}"
+        return name_of(self.board, self.environment, what)
 
 
 def measure(emulator: Emulator, picture: Path) -> Record:
@@ -86,25 +90,37 @@ def measure(emulator: Emulator, picture: Path) -> Record:
     return Record(conditions=dict(sorted(conditions.items())), files=files, counts=counts, refused=refused)
 
 
+def require_countable(bundles: Sequence[str]) -> list[Path]:
+    """Return the bundles' folders; raise ``UsageError`` unless each has a TFLite int8 artefact and its own name."""
+    folders = [bundle_folder(bundle) for bundle in bundles]
+    for folder in folders:
+        if not any(str(artefact) == COUNTED for artefact in read_card(folder).artefacts):
+            raise UsageError(f"bundle {folder}", expected=COUNTED, got="none", next_step="leave it out of --count")
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        got, step = ", ".join(names), "rename a folder: counts are told apart by it"
+        raise UsageError("--count", expected="bundles of different names", got=got, next_step=step)
+    return folders
+
+
 def count_networks(emulator: Emulator, folders: Sequence[Path]) -> dict[str, dict[str, int]]:
-    """Return the instructions of one face through each bundle's TFLite int8 network: bundle -> board -> how many."""
+    """Return the instructions of one face through each bundle's TFLite int8 network: bundle -> board -> how many.
+
+    Raises ``BundleError`` for one that a board refuses.
+    """
     place = emulator.folder / "bundles"
     shutil.rmtree(place, ignore_errors=True)
     for folder in folders:
         shutil.copytree(folder, place / folder.name)
-    names = [folder.name for folder in folders]
-    jobs = [
-        Job(
-            board=board,
-            environment=ENVIRONMENT,
-            task=Task(engine="tflite", bundles=(f"{place.name}/{name}",), precision="int8"),
-        )
-        for name, board in product(names, BOARDS)
-    ]
-    found = _emulate_all(emulator, jobs)
-    counts: dict[str, dict[str, int]] = {name: {} for name in names}
-    for (name, board), result in zip(product(names, BOARDS), found.values(), strict=True):
-        counts[name][board] = result["counts"][f"{name} tflite int8"]["network"]
+    pairs = [*product([folder.name for folder in folders], BOARDS)]
+    tasks = [Task(engine="tflite", bundles=(f"{place.name}/{name}",), precision="int8") for name, _ in pairs]
+    jobs = [Job(board=board, environment=ENVIRONMENT, task=task) for (_, board), task in zip(pairs, tasks, strict=True)]
+    counts: dict[str, dict[str, int]] = {folder.name: {} for folder in folders}
+    for (name, board), (job, result) in zip(pairs, _emulate_all(emulator, jobs).items(), strict=True):
+        if result["refused"]:
+            got, step = "; ".join(result["refused"].values()), "export it again, or leave it out of --count"
+            raise BundleError(str(job), expected="a right answer", got=got, next_step=step)
+        counts[name][board] = result["counts"][f"{name} {COUNTED}"]["network"]
     return counts
 
 

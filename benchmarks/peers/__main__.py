@@ -84,6 +84,11 @@ def peers(options: PeersOptions) -> None:
     Raises ``NotInstalledError`` for what ``make peers`` has not made, and what ``record`` raises.
     """
     began = time.monotonic()
+    bundles = options.bundle or shipped_bundles()
+    names = [bundle_folder(bundle).name for bundle in bundles]
+    if len(set(names)) < len(names):
+        got, step = ", ".join(names), "rename a folder: bundles are told apart by it"
+        raise UsageError("--bundle", expected="different names", got=got, next_step=step)
     before = read_state("before", began)
     labelled = read_faces(options.data, "PublicTest") if options.data else None
     files = {FER: network_file(options.environment)} | {name: options.networks / file for name, file in RANDOM.items()}
@@ -92,7 +97,6 @@ def peers(options: PeersOptions) -> None:
     scenes = scenes_of(clip, open_detector("mtcnn"))
     cv2.setNumThreads(1)
     with contextlib.ExitStack() as opened:
-        bundles = options.bundle or shipped_bundles()
         with tempfile.TemporaryDirectory() as folder:
             np.save(frames_file := Path(folder) / "clip.npy", clip.images)
             fer = opened.enter_context(contextlib.closing(FerProcess(options.environment, frames_file)))

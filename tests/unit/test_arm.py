@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from benchmarks.arm import __main__ as arm
-from benchmarks.arm import emulator, guest
+from benchmarks.arm import emulator, guest, runs
 from benchmarks.arm.boards import BOARDS, lay
 from benchmarks.arm.estimate import SSD_MS, YUNET_MS, estimate
 from benchmarks.arm.gate import BASELINE, Record, judge, off, read_record, write_record
-from benchmarks.arm.runs import Job, compare_faces, emulate
+from benchmarks.arm.runs import Job, compare_faces, emulate, require_countable
 from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import read_card
-from edge_runtime.errors import BundleError, DataError, FerEdgeError, NotInstalledError, RegressionError
+from edge_runtime.errors import BundleError, DataError, FerEdgeError, NotInstalledError, RegressionError, UsageError
 
 RECORD = Record(
     conditions={"qemu": "7.2.22", "3.11 numpy": "2.4.6"},
@@ -285,8 +285,49 @@ def test_an_emulated_run_that_hangs_is_one_clear_error(tmp_path: Path, monkeypat
     """A job under emulation without an end names itself, and what was waited for."""
     monkeypatch.setattr(subprocess, "run", lambda command, **_: hangs(command))
     job = Job(board="pi5", environment="3.11", task=guest.Task(engine="onnx", bundles=("student",)))
-    with pytest.raises(FerEdgeError, match=r"pi5 / 3\.11 / onnx: expected an end within 400 s"):
+    with pytest.raises(FerEdgeError, match=r"pi5 / 3\.11 / student onnx: expected an end within 400 s"):
         emulate(emulator.Emulator(folder=tmp_path, version="7.2"), job, "run")
+
+
+def counting(folder: Path, **found: Any) -> Callable[..., dict[Any, Any]]:
+    """Return what emulates nothing: each job's bundle was copied, and counted as many thousands as its board's name."""
+
+    def emulate_all(_: emulator.Emulator, jobs: list[Job]) -> dict[Any, Any]:
+        results = {}
+        for job in jobs:
+            (bundle,) = job.task.bundles
+            assert (folder / bundle / "model.json").exists()
+            counts = {f"{Path(bundle).name} tflite int8": {"network": int(job.board[2:]) * 1000}}
+            results[job] = {"counts": counts, "refused": {}} | found
+        return results
+
+    return emulate_all
+
+
+def test_any_bundle_s_network_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shipped names and folders, each on both boards; one that a board refuses is an error that says why."""
+    folder = shutil.copytree(bundle_folder("student"), tmp_path / "mine" / "other")
+    folders = require_countable(["student", str(folder)])
+    place = emulator.Emulator(folder=tmp_path / "arm", version="7.2")
+    monkeypatch.setattr(runs, "_emulate_all", counting(place.folder))
+    counts = {"pi4": 4000, "pi5": 5000}
+    assert runs.count_networks(place, folders) == {"student": counts, "other": counts}
+    monkeypatch.setattr(runs, "_emulate_all", counting(place.folder, refused={"x": "a difference of 3"}))
+    with pytest.raises(BundleError, match=r"pi4 / 3\.11 / bundles/student tflite: .*a difference of 3"):
+        runs.count_networks(place, folders)
+
+
+def test_what_cannot_be_counted_is_refused_first(tmp_path: Path) -> None:
+    """No bundle, one without TFLite int8, and two of one name, before anything is emulated."""
+    with pytest.raises(BundleError):
+        require_countable([str(tmp_path / "none")])
+    with pytest.raises(UsageError, match="different names"):
+        require_countable(["student", str(shutil.copytree(bundle_folder("student"), tmp_path / "student"))])
+    card = json.loads((tmp_path / "student/model.json").read_text())
+    card["artefacts"] = [a for a in card["artefacts"] if (a["engine"], a["precision"]) != ("tflite", "int8")]
+    (tmp_path / "student/model.json").write_text(json.dumps(card))
+    with pytest.raises(UsageError, match="expected tflite int8"):
+        require_countable([str(tmp_path / "student")])
 
 
 def test_the_instruction_clock_reads_what_the_counter_writes(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, sm
     assert len([*shared.targets.iterdir()]) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"no table", np.zeros(3)])
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"no table", b"PK\x03\x04", np.zeros(3)])
 def test_a_damaged_table_is_one_error(
     options: DistillConfig, toy_teacher: Path, small_csv: Path, content: bytes | np.ndarray
 ) -> None:

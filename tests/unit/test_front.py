@@ -79,18 +79,20 @@ def test_the_table_and_the_picture_show_what_was_measured(
 
 
 @pytest.mark.parametrize(
-    ("counts", "scenario"), [({}, ""), ({"student": {"pi5": 1}}, ""), (COUNTS, "accuracy"), (COUNTS, "offline")]
+    ("counts", "scenario", "case"),
+    [({}, "", ""), (COUNTS, "accuracy", "PublicTest"), (COUNTS, "offline", "1"), (COUNTS, "offline", "8")],
 )
 def test_a_bundle_that_was_not_wholly_measured_is_named(
-    report: Report, counts: dict[str, dict[str, int]], scenario: str
+    report: Report, counts: dict[str, dict[str, int]], scenario: str, case: str
 ) -> None:
-    """No count, a count of one board, no accuracy, no time: one error."""
-    fewer = dataclasses.replace(report, rows=tuple(row for row in report.rows if row.scenario != scenario))
-    with pytest.raises(DataError, match="bundle student: expected all engines and both boards"):
+    """No count, no accuracy, no time of a face or of eight: one error."""
+    rows = tuple(row for row in report.rows if (row.scenario, row.case) != (scenario, case))
+    fewer = dataclasses.replace(report, rows=rows)
+    with pytest.raises(DataError, match="bundle student: expected all engines, counted"):
         entries(fewer, counts)
 
 
-@pytest.mark.parametrize("content", ["", "no JSON"])
+@pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"student": 5}', '{"student": {"pi5": 1}}'])
 def test_counts_that_cannot_be_read_are_one_error(content: str, tmp_path: Path) -> None:
     """A missing and a damaged file name what makes it."""
     if content:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -220,14 +221,34 @@ def test_votes_teach_a_head_that_is_not_kept(small_csv: Path, tmp_path: Path) ->
         assert float(next(csv.DictReader(file))["ferplus"]) > 0
 
 
-@pytest.mark.parametrize("table", ["", "epoch,loss\n1,\n", "epoch,loss\n1,2,3\n", "loss\n1\n", "\x00\n"])
+ROW = {
+    "epoch": 1.0,
+    "seconds": 2.0,
+    "train_loss": 1.5,
+    "train_accuracy": 0.4,
+    "public_loss": 1.6,
+    "public_accuracy": 0.3,
+}
+
+
+@pytest.mark.parametrize(
+    "table", ["epoch,loss\n1,\n", "epoch,loss\n1,2,3\n", "loss\n1\n", "epoch,x\n1,2\n", "epoch\n\x00\n"]
+)
 def test_damaged_curves_are_one_error(tmp_path: Path, table: str) -> None:
-    """A table that is no longer one of numbers ends in an error that names it, before an epoch is learnt."""
+    """A table that is no longer one of these numbers ends in an error that names it, before an epoch is learnt."""
     (tmp_path / "curves.csv").write_text(table)
-    if table:
-        with pytest.raises(DataError, match="move it away"):
-            Curves(tmp_path, 1)
-    assert Curves(tmp_path, 0).rows == []
+    with pytest.raises(DataError, match="move it away"):
+        Curves(tmp_path, 1)
+
+
+def test_curves_go_on_where_a_part_of_the_loss_is_new(tmp_path: Path) -> None:
+    """What an earlier sitting did not know is not a number, and the table is read again."""
+    Curves(tmp_path, 0).add(ROW)
+    Curves(tmp_path, 1).add(ROW | {"epoch": 2.0, "ferplus": 0.5})
+    first, second = Curves(tmp_path, 2).rows
+    assert second == ROW | {"epoch": 2.0, "ferplus": 0.5}
+    assert {name: first[name] for name in ROW} == ROW
+    assert math.isnan(first["ferplus"])
 
 
 def test_multiplications_are_counted() -> None:
