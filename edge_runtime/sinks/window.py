@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 import cv2
@@ -18,6 +19,9 @@ from edge_runtime.sinks.draw import Style, annotate, caption
 TITLE = "fer-edge"
 _ESCAPE = 27
 _MEMORY = 0.1
+QT_PLATFORMS = Path(cv2.__file__).parent / "qt" / "plugins" / "platforms"
+"""What PyPI's OpenCV for Linux can draw on; other builds have no such folder."""
+
 _ROOM_WH = (960, 720)
 """Pixels of the desktop that the window takes up at first, so that labels of a small picture can be read."""
 
@@ -41,6 +45,12 @@ class WindowSink:
             raise NotInstalledError("window", expected="an OpenCV with windows", got="the headless one", next_step=step)
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             _no_display("no DISPLAY")
+        if (
+            not os.environ.get("DISPLAY")
+            and (QT_PLATFORMS / "libqxcb.so").exists()
+            and not any(QT_PLATFORMS.glob("*wayland*"))
+        ):
+            _no_display("Wayland alone, and an OpenCV that knows X alone")  # it would end the process
         if sys.platform == "linux" and (display := os.environ.get("DISPLAY")) and (error := _unreachable(display)):
             _no_display(f"{display}, which does not answer ({error})")  # OpenCV would end the process
         self._style, self._still, self._sized = style, still, False
@@ -109,5 +119,5 @@ def _unreachable(display: str) -> OSError | None:
 
 
 def _no_display(got: str) -> NoReturn:
-    step = "start it on the desktop, or take --sink video:FILE.mp4"
+    step = "start it on the desktop (under Wayland with Xwayland), or take --sink video:FILE.mp4"
     raise UsageError("window", expected="a display", got=got, next_step=step)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
 
 from edge_runtime.errors import NotInstalledError, UsageError
+from edge_runtime.sinks import window
 from edge_runtime.sinks.draw import Style
 from edge_runtime.sinks.window import WindowSink
 
@@ -39,6 +41,22 @@ def test_no_display_is_named(monkeypatch: pytest.MonkeyPatch, opened: list[str])
     with pytest.raises(UsageError, match="expected a display, got no DISPLAY"):
         WindowSink(Style())
     assert not opened
+
+
+def test_wayland_alone_is_named_where_opencv_knows_x_alone(
+    monkeypatch: pytest.MonkeyPatch, opened: list[str], tmp_path: Path
+) -> None:
+    """PyPI's OpenCV has no plugin for it and would end the process; one that has it, or is built otherwise, is used."""
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setattr(window, "QT_PLATFORMS", tmp_path)
+    WindowSink(Style())
+    (tmp_path / "libqxcb.so").touch()
+    with pytest.raises(UsageError, match="got Wayland alone"):
+        WindowSink(Style())
+    (tmp_path / "libqwayland-generic.so").touch()
+    WindowSink(Style())
+    assert len(opened) == 2
 
 
 @pytest.mark.parametrize("display", [":4321", ":4321.0", "127.0.0.1:1.0"])
