@@ -86,12 +86,12 @@ def scaling(report: Report) -> Plot:
 
 
 def over_time(report: Report) -> Plot:
-    """Draw the p50 of each slice of a steady run, a line a candidate."""
+    """Draw the mean of each slice of a steady run, a line a candidate."""
     series = [
-        (name, [(_minutes(row.case), row.latency.p50_ms or row.latency.mean_ms) for row in rows])
+        (name, [(_minutes(row.case), row.latency.mean_ms) for row in rows])
         for name, rows in by_candidate(report.of("steady")).items()
     ]
-    return _lines("time of a frame in a run without a pause", series, "minutes", "ms, p50", {})
+    return _lines("time of a frame in a run without a pause", series, "minutes", "ms, mean", {})
 
 
 def temperature(report: Report) -> Plot | None:

@@ -16,11 +16,11 @@ class StudentConfig:
     """Shape of the student."""
 
     dense_stages: int = option(
-        2, "student: stages made of residual blocks of dense 3×3 convolutions; later ones are of separable blocks"
+        4, "student: stages made of residual blocks of dense 3×3 convolutions; later ones are of separable blocks"
     )
     expansion: int = option(3, "student: inner channels of a separable block, as a multiple of those it reads")
-    widths: tuple[int, ...] = option((16, 40, 96, 128), "student: channels of each stage (maps of 24², 12², 6² and 3²)")
-    blocks: tuple[int, ...] = option((1, 2, 4, 2), "student: blocks of each stage")
+    widths: tuple[int, ...] = option((16, 48, 96, 128), "student: channels of each stage (maps of 24², 12², 6² and 3²)")
+    blocks: tuple[int, ...] = option((2, 2, 1, 1), "student: blocks of each stage")
     context: Literal["bilstm", "none"] = option("none", "student: what reads the positions as a sequence")
     context_width: int = option(64, "student: features of a position after a BiLSTM, half of them of each direction")
 
@@ -36,7 +36,7 @@ class StudentConfig:
         require("context_width", self.context_width, holds=even, expected="a multiple of 2, more than 0")
 
 
-NANO = StudentConfig(dense_stages=1, expansion=2, widths=(16, 32, 48, 64), blocks=(1, 2, 3, 1))
+NANO = StudentConfig(widths=(16, 24, 24, 32), blocks=(1, 2, 1, 1))
 """At most 60,000 parameters, for boards without dot-product instructions or with little memory."""
 
 
