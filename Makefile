@@ -1,4 +1,5 @@
 # make run: the shipped student over a clip with five faces. make test: lint, types, import contracts, tests.
+# make slow: 100,000 cases, a window, other environments; hours. make soak: a loop of many minutes, on an idle machine.
 # make arm: the device wheel on an emulated Raspberry Pi 4 and 5. make peers: other systems beside this one.
 # Each makes its own environment under .venv/ the first time, and again when pyproject.toml or constraints.txt changes.
 
@@ -8,7 +9,7 @@ PICTURE = $$($(1)/python -c "import importlib.metadata as m; print(m.distributio
 RUN = .venv/run/bin
 TEST = .venv/test/bin
 
-.PHONY: run test lint types contracts tests arm arm-baseline peers clean
+.PHONY: run test lint types contracts tests slow soak arm arm-baseline peers clean
 
 run: .venv/run/ready
 	$(RUN)/fer-edge run --source "synthetic:$(call PICTURE,$(RUN))" --sink video:out/demo.mp4 jsonl:out/demo.jsonl
@@ -28,6 +29,12 @@ contracts: .venv/test/ready
 
 tests: .venv/test/ready
 	$(TEST)/python -m pytest
+
+slow: .venv/test/ready
+	$(TEST)/python -m pytest -m slow -rs
+
+soak: .venv/test/ready
+	$(TEST)/python -m pytest -m soak -rP
 
 arm: .venv/test/ready
 	$(TEST)/python -m benchmarks.arm --picture "$(call PICTURE,$(TEST))"

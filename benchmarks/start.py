@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import ENGINES
@@ -23,6 +22,7 @@ from edge_runtime.emotions.backends.null import NullBackend
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import Artefact, ModelCard, read_card
 from edge_runtime.errors import BundleError
+from edge_runtime.process import peak_mb
 
 _TIMEOUT_S = 120
 
@@ -70,15 +70,6 @@ def load(bundle: str, artefact: Artefact | None, threads: int) -> EmotionClassif
         card = read_card(bundle_folder(bundle))
         return EmotionClassifier(card, card.artefacts[0], NullBackend())
     return EmotionClassifier.load(bundle, engine=artefact.engine, precision=artefact.precision, threads=threads)
-
-
-def peak_mb() -> float | None:
-    """High-water mark of this process's resident memory in MB (VmHWM); None where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def _start(bundle: str, place: str, threads: int) -> Start:

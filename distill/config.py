@@ -83,7 +83,8 @@ class DistillConfig(FitConfig):
         # zero-argument super() does not find the class: slots=True makes a new one
         super(DistillConfig, self).__post_init__()
         self._at_least("views", 1)
-        self._shares("label_weight", "mixup_share", "corrupt_share")
+        self._shares("mixup_share", "corrupt_share")
+        require("label_weight", self.label_weight, holds=0 <= self.label_weight <= 1, expected="0 ≤ value ≤ 1")
         require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
         if self.network == "student-nano":
             free = self.student in {StudentConfig(), NANO}

@@ -31,7 +31,8 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
     better on PublicTest. They are kept in ``config.targets``, or ``config.out``, in a file whose name all that decides
-    them decides: weights, faces, views, seed, temperature, precision, augmentation. Raises ``DataError`` when that file
+    them decides: weights, faces, views, seed, temperature, augmentation. The precision that they were computed in is
+    not told apart, so that fine-tuning in fp32 reads what a run in bf16 has left. Raises ``DataError`` when that file
     is damaged.
     """
     cache = (config.targets or config.out) / f"targets-{_key(teachers, faces, config)[:16]}.npy"
@@ -76,7 +77,7 @@ def _read(cache: Path, shape: tuple[int, ...]) -> Tensor:
 
 def _key(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> str:
     changes = Augmentation(erase_share=config.erase_share)
-    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {config.precision} {changes}"
+    decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {changes}"
     digest = hashlib.sha256(decisive.encode())
     for teacher in teachers:
         for value in teacher.state_dict().values():

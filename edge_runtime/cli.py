@@ -140,7 +140,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if name == asked:  # the others' modules need not even be installed
                 options_class = _load(command.options)
                 add_options(subparser, options_class)
-        parsed = parser.parse_args(arguments)
+        parsed, others = parser.parse_known_args(arguments)
+        if others:  # argparse itself would print a forgotten flag's address with the password in it
+            from edge_runtime.sources.address import redacted
+
+            parser.error(f"unrecognized arguments: {' '.join(map(redacted, others))}")
         command = COMMANDS[parsed.command]
         _load(command.function)(to_options(options_class, parsed))
     except FerEdgeError as error:

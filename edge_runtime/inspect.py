@@ -56,6 +56,8 @@ def table(card: ModelCard) -> str:
         size, agreement = artefact.size_bytes / 1000, artefact.parity.top1_agreement
         installed = "yes" if artefact.engine in here else "no"
         lines.append(f"  {artefact!s:<15}{size:>7.0f}{agreement:>10.2%}{figures}  {installed}")
+    for artefact in card.artefacts:
+        lines += [f"  {artefact} on {other}: {verdict}" for other, verdict in artefact.elsewhere.items()]
     lines += [f"  left out: {name}: {reason}" for name, reason in card.provenance.omitted.items()]
     tools = ", ".join(f"{name} {version}" for name, version in card.provenance.tools.items())
     origin = card.provenance

@@ -28,6 +28,7 @@ from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.thread import SinkThread
 from edge_runtime.sources import open_source
+from edge_runtime.sources.address import redacted
 from edge_runtime.sources.ahead import read_ahead
 from edge_runtime.sources.base import CameraFlags, Source
 from edge_runtime.sources.live import Patience
@@ -68,7 +69,7 @@ class RunOptions:
         # x.jsonl is out/../x.jsonl, and a file that is read must not be replaced by what is made of it
         named = [os.path.abspath(sink.partition(":")[2] or sink) for sink in (*self.sink, f":{self.source}")]  # noqa: PTH100
         if len(set(named)) < len(named):
-            got, step = " ".join((self.source, *self.sink)), "name each file, and each sink, once"
+            got, step = " ".join((redacted(self.source), *self.sink)), "name each file, and each sink, once"
             raise UsageError("--sink", expected="different sinks, and none the source", got=got, next_step=step)
         for name, holds in (("threads", self.threads >= 1), ("give_up_s", self.give_up_s > 0)):
             if not holds:

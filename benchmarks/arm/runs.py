@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -26,7 +27,6 @@ from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import Engine, read_card
 from edge_runtime.errors import BundleError, UsageError
 from edge_runtime.faces.detectors import YUNET_VARIABLE, DetectorName
-from edge_runtime.faces.fetch import YUNET
 from edge_runtime.options import to_plain
 
 COUNTED = "tflite int8"
@@ -54,10 +54,10 @@ def measure(emulator: Emulator, picture: Path) -> Record:
 
     Raises ``BundleError`` for a run that fails or sees something else.
     """
-    shutil.copyfile(picture, emulator.folder / "picture.jpg")
+    looked_at = {"picture": shutil.copyfile(picture, emulator.folder / "picture.jpg")}
     yunet = os.environ.get(YUNET_VARIABLE)
     if yunet:
-        shutil.copyfile(yunet, emulator.folder / "yunet.onnx")
+        looked_at["yunet"] = shutil.copyfile(yunet, emulator.folder / "yunet.onnx")
     bundles = shipped_bundles()
     jobs = []
     for board, (name, environment), engine in product(BOARDS, ENVIRONMENTS.items(), ENGINES):
@@ -86,7 +86,7 @@ def measure(emulator: Emulator, picture: Path) -> Record:
         for artefact in read_card(bundle_folder(bundle)).artefacts
         for name, sha in artefact.files.items()
     }
-    files |= {"yunet": YUNET.sha256} if yunet else {}
+    files |= {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in looked_at.items()}
     return Record(conditions=dict(sorted(conditions.items())), files=files, counts=counts, refused=refused)
 
 
@@ -178,7 +178,7 @@ def compare_faces(where: str, there: list[dict[str, Any]], here: list[dict[str, 
 def refused_without_vnni(emulator: Emulator, bundles: Sequence[str]) -> dict[str, str]:
     """Return x86's int8 artefacts that are refused on a processor without VNNI, where sums of products may overflow."""
     refused = {}
-    for bundle, engine in product(bundles, ("onnx", "openvino")):
+    for bundle, engine in product(bundles, ENGINES):
         check = ["check", "--detector", "mtcnn", "--bundle", bundle, "--engine", engine, "--precision", "int8"]
         player = [*qemu(emulator.folder, "qemu-x86_64"), "-cpu", "Haswell"]
         command = [*player, sys.executable, "-m", "edge_runtime", *check]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.arm.gate import BASELINE, read_record
 from distill.networks import load_network
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.backends.base import ENGINES
@@ -27,6 +28,13 @@ EACH = pytest.mark.parametrize(
 )
 LEAST_ACCURACY = {"student": 0.67, "student-nano": 0.64}
 MOST_LOST = {"student": 0.003, "student-nano": 0.005}
+MOST_ECE = {"student": 0.045, "student-nano": 0.045}
+MOST_INSTRUCTIONS = {
+    ("student", "pi5"): 4e6,
+    ("student", "pi4"): 8e6,
+    ("student-nano", "pi5"): 1.5e6,
+    ("student-nano", "pi4"): 3e6,
+}
 MOST_BYTES: dict[tuple[str, Engine], int] = {
     ("student", "onnx"): 950_000,
     ("student", "openvino"): 950_000,
@@ -70,6 +78,26 @@ def test_int8_is_small_and_as_accurate_as_fp32(bundle: str) -> None:
         # of OpenVINO's two files the one that holds the weights
         sizes = [(SHIPPED / bundle / name).stat().st_size for name in cards[engine, "int8"].files if ".xml" not in name]
         assert sum(sizes) <= MOST_BYTES[bundle, engine]
+
+
+@EACH
+def test_tflite_files_are_right_on_the_older_interpreter_too(bundle: str, artefact: Artefact) -> None:
+    """The card says so of each, for the export ran them on it, and of no other engine's."""
+    expected = {"tflite-runtime 2.14.0": "right"} if artefact.engine == "tflite" else {}
+    assert artefact.elsewhere == expected, bundle
+
+
+@EACH
+def test_confidence_means_what_it_says(bundle: str, artefact: Artefact) -> None:
+    """Confidence and accuracy lie little apart at the temperature that is shipped."""
+    assert artefact.metrics["PublicTest"].ece <= MOST_ECE[bundle]
+
+
+def test_a_board_can_afford_the_networks() -> None:
+    """Arm instructions of one face through TFLite int8, as make arm has counted them."""
+    counts = read_record(BASELINE).counts
+    for (bundle, board), most in MOST_INSTRUCTIONS.items():
+        assert counts[f"{board} / 3.11 / {bundle} tflite int8 / network"] <= most
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import tomllib
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.options import add_options
+
 ROOT = Path(__file__).resolve().parents[2]
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+PAGES = ["README.md", *sorted(name for name in TRACKED if name.startswith("docs/") and name.endswith(".md"))]
 TEXT = [name for name in TRACKED if Path(name).suffix in {".py", ".md", ".toml", ".txt", ".yml", ""}]
 
 
@@ -39,18 +43,36 @@ def test_constraints_pin_every_direct_dependency() -> None:
     assert wanted - pinned - {"fer-edge"} == set()
 
 
-def test_the_readme_s_commands_exist() -> None:
-    """Every make target and every fer-edge command and flag that the README shows is there."""
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_exist(page: str) -> None:
+    """Every make target and every fer-edge command and flag that its blocks show is there."""
     from edge_runtime.cli import COMMANDS, _load
-    from edge_runtime.options import _options
 
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    assert {"make run", "make test"} <= set(re.findall(r"make \w+", readme))
-    for target in re.findall(r"^make (\w+)", readme, re.MULTILINE):
+    text, makefile = (ROOT / page).read_text(), (ROOT / "Makefile").read_text()
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    for target in re.findall(r"^make ([\w-]+)", blocks, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    blocks = "\n".join(re.findall(r"```(?:sh)?\n(.*?)```", readme, re.DOTALL)).replace("\\\n", " ")
-    shown = re.findall(r"fer-edge (\w+)([^#\n]*)", blocks)
-    assert {name for name, _ in shown} <= set(COMMANDS)
-    for name, rest in shown:
-        flags = {"--" + field.name.replace("_", "-") for field in _options(_load(COMMANDS[name].options))}
-        assert set(re.findall(r"--[a-z-]+", rest)) <= flags, (name, rest)
+    for words in re.findall(r"fer-edge ([a-z][^#\n]*)", blocks):
+        name = next(name for name in sorted(COMMANDS, key=len, reverse=True) if words.startswith(name))
+        parser = argparse.ArgumentParser()
+        add_options(parser, _load(COMMANDS[name].options))
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        assert set(re.findall(r"--[a-z][a-z-]*", words)) <= flags, words
+
+
+def test_the_readme_shows_how_everything_is_run() -> None:
+    """Its blocks have every command and the two make targets that a newcomer needs."""
+    from edge_runtime.cli import COMMANDS
+
+    text = (ROOT / "README.md").read_text()
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    assert {"make run", "make test"} <= set(re.findall(r"^make \w+", blocks, re.MULTILINE))
+    assert [name for name in COMMANDS if f"fer-edge {name}" not in " ".join(text.split())] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_no_figure_of_a_page_is_left_out(page: str) -> None:
+    """What was to be filled in with a measured figure was."""
+    assert re.findall(r"@[A-Z]{1,}|TODO|FIXME", (ROOT / page).read_text()) == []

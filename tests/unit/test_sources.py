@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_runtime.cli import main
 from edge_runtime.errors import SourceError, UsageError
 from edge_runtime.results import Frame
 from edge_runtime.sources import open_source
@@ -179,6 +182,20 @@ def test_no_error_names_credentials() -> None:
     assert "127.0.0.1" in str(caught.value)
     for secret in ("user", "s3cret", "hidden"):
         assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words", [("--source", "{}", "--sink", "jsonl:a", "jsonl:a"), ("{}",), ("--source", "0", "--sorce", "{}")]
+)
+def test_no_word_of_a_mistaken_command_names_credentials(
+    words: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sink twice, a forgotten flag and a misspelt one: the error is there, and the password is not."""
+    with contextlib.suppress(SystemExit):
+        assert main(["run", *(word.format("rtsp://user:s3cret@camera/1") for word in words)]) == UsageError.exit_code
+    error = capsys.readouterr().err
+    assert "camera/1" in error
+    assert "s3cret" not in error
 
 
 @pytest.mark.parametrize("address", ["webcam", "webcam:x", "webcam:", "webcam:-1", "webcam:²", "webcam:" + "9" * 30])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.start import measure_start, peak_mb
+from benchmarks.start import measure_start
 from edge_runtime.emotions.classifier import SHIPPED
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import BundleError
+from edge_runtime.process import peak_mb
 
 ONNX = next(a for a in read_card(SHIPPED / "student").artefacts if str(a) == "onnx int8")
 
