@@ -10,8 +10,8 @@ from edge_runtime.emotions.contract import Parity, Precision
 TOP1_AGREEMENT: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.995, "int8": 0.96}
 """Least share of faces on which artefact and torch model must name the same emotion.
 
-The smaller a network, the more faces it is undecided about: rounding to int8 changes 2 % of the student's answers and 3 %
-of the nano's, about as many for the better as for the worse. A wrong kernel or range changes tens of per cent.
+The smaller a network, the more faces it is undecided about: int8 changes 2 % of the student's answers and 3 % of the
+nano's, about as many for the better as for the worse. A wrong kernel or range changes tens of per cent.
 """
 
 LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 1.5}
