@@ -82,7 +82,7 @@ def test_a_still_face_keeps_its_label(
     )
     print(f"label changes in half a minute, each face: shown {changes}, raw {changes_raw}")
     assert max(changes) <= 1
-    assert max(changes_raw) > 100
+    assert max(changes_raw) >= 20
 
 
 @pytest.mark.parametrize(("first", "second"), [("surprise", "happy"), ("happy", "surprise")])
