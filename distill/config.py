@@ -70,6 +70,10 @@ class DistillConfig(FitConfig):
     temperature: float = option(
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"
     )
+    ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
+    ferplus_weight: float = option(
+        0.0, "weight of what FER+ votes say of the label, beside the teachers: a power of its probabilities"
+    )
     label_weight: float = option(0.2, "share of the loss that comes from the labels; the rest comes from the teachers")
     mixup_share: float = option(
         0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
@@ -83,6 +87,7 @@ class DistillConfig(FitConfig):
         # zero-argument super() does not find the class: slots=True makes a new one
         super(DistillConfig, self).__post_init__()
         self._at_least("views", 1)
+        self._ferplus(self.ferplus, self.ferplus_weight)
         self._shares("mixup_share", "corrupt_share")
         require("label_weight", self.label_weight, holds=0 <= self.label_weight <= 1, expected="0 ≤ value ≤ 1")
         require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
@@ -100,7 +105,7 @@ class DistillConfig(FitConfig):
         require(
             "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"
         )
-        exact = self.quantise_from is None or self.precision == "fp32"  # bf16 is coarser than what it would simulate
+        exact = self.quantise_from is None or self.precision != "bf16"  # coarser than what it would simulate
         require("precision", self.precision, holds=exact, expected="fp32 beside --quantise-from")
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"

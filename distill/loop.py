@@ -12,11 +12,13 @@ from distill.config import DistillConfig, StudentConfig
 from distill.fakequant import learnt_weights, simulate_int8
 from distill.loss import distillation_loss
 from distill.networks import load_network
+from distill.opinion import label_given_votes, with_opinion
 from distill.student import Student
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
-from edge_runtime.options import from_plain
+from edge_runtime.options import data_path, from_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet
+from edge_runtime.scoring.ferplus import read_votes
 from train.augment import mixture
 from train.checkpoint import load_meta, load_shape, load_weights
 from train.config import ModelConfig
@@ -72,13 +74,17 @@ def distill(config: DistillConfig) -> None:
     if config.quantise_from:
         shape = from_plain(StudentConfig, load_shape(config.quantise_from, "student"))
         name = load_meta(config.quantise_from)["config"]["network"]
-        config = dataclasses.replace(config, network=name, student=shape)
+        config = dataclasses.replace(config, network=name, student=shape, precision="fp32")
     with team(config) as run:
         config = dataclasses.replace(config, model=from_plain(ModelConfig, load_shape(config.teachers[0], "model")))
         teachers = [load_network(folder, "model").to(config.device) for folder in config.teachers]
         training, public = prepare(config, run)
         with run.one_by_one():
             targets = teacher_targets(teachers, training, config)
+        if config.ferplus_weight:
+            votes = read_votes(votes_path(config.ferplus), data_path(config.data), len(training))
+            said = label_given_votes(votes, training.labels, config.seed)
+            targets = with_opinion(targets, said, weight=config.ferplus_weight, temperature=config.temperature)
         network = FullModel(config.model) if config.network == "full" else Student(config.student)
         if isinstance(network, FullModel):
             network.autoencoder.load_state_dict(teachers[0].get_submodule("autoencoder").state_dict())

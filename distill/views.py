@@ -23,6 +23,7 @@ from edge_runtime.errors import DataError
 from edge_runtime.files import whole
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
+from train.precision import autocast
 
 
 @torch.inference_mode()
@@ -51,7 +52,7 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
             for start in range(0, len(faces), 512):
                 index = slice(start, start + 512)
                 batch = (apply_view(images[index], parameters[index]) - MEAN) / STD
-                with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+                with autocast(config):
                     logits = torch.stack(
                         [teacher(side).float() for teacher in teachers for side in (batch, batch.flip(-1))]
                     )

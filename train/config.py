@@ -56,7 +56,9 @@ class FitConfig:
         None, "folder of a finished run of the same shape, whose weights are the first ones: a warm restart"
     )
     device: Literal["cpu", "cuda"] = option("cpu", "where to train; torchrun gives each process its own GPU")
-    precision: Literal["bf16", "fp32"] = option("bf16", "arithmetic of the forward and backward pass")
+    precision: Literal["auto", "bf16", "fp32"] = option(
+        "auto", "arithmetic of the forward and backward pass; auto is bf16 on a GPU or a CPU with AMX, and else fp32"
+    )
     epochs: int = option(40, "passes over the Training split")
     batch: int = option(64, "faces per step, over all processes")
     optimiser: Literal["adamw", "sgd"] = option("adamw", "AdamW, or SGD with Nesterov momentum 0.9")
@@ -83,6 +85,11 @@ class FitConfig:
     def _crop_fits(self, model: ModelConfig) -> None:
         whole = self.crop == FACE_SIZE or model.context != "transformer"
         require("crop", self.crop, holds=whole, expected=f"{FACE_SIZE}: a transformer knows a whole face's positions")
+
+    def _ferplus(self, votes: Path | None, weight: float) -> None:
+        self._at_least("ferplus_weight", 0)
+        idle = votes is not None and weight == 0
+        require("ferplus_weight", 0, holds=not idle, expected="more than 0 where --ferplus names votes")
 
     def _at_least(self, name: str, low: float) -> None:
         value: Any = getattr(self, name)
@@ -123,12 +130,10 @@ class TrainConfig(FitConfig):
         self._crop_fits(self.model)
         mixed = self.mixup_share + self.cutmix_share
         require("cutmix_share", mixed, holds=mixed <= 1, expected="at most 1 together with --mixup-share")
-        for name in ("class_weight_power", "ferplus_weight"):
-            self._at_least(name, 0)
+        self._at_least("class_weight_power", 0)
         restores = self.restore_epochs is None or self.restore_epochs >= 0
         require("restore_epochs", self.restore_epochs, holds=restores, expected="at least 0")
-        idle = self.ferplus is not None and self.ferplus_weight == 0
-        require("ferplus_weight", 0, holds=not idle, expected="more than 0 where --ferplus names votes")
+        self._ferplus(self.ferplus, self.ferplus_weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from train.evaluate import predict
 from train.model import FullModel
 from train.objective import EmotionObjective, Objective
 from train.parallel import Team, team
+from train.precision import autocast
 from train.restore import learn_to_restore
 
 
@@ -59,7 +60,7 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
         losses = learn(learner, objective, averaged, optimiser, len(training), epoch, config, run)
         if not run.leads:
             continue
-        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+        with autocast(config):
             seen, unseen = assess(averaged, sample), assess(averaged, public)
         row = {"epoch": epoch + 1, "learning_rate": optimiser.param_groups[0]["lr"], **losses}
         row |= {"train_loss": seen.cross_entropy, "train_accuracy": seen.accuracy}
@@ -107,7 +108,7 @@ def learn(
         rate = config.learning_rate * schedule(epoch + step / steps, config)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+        with autocast(config):
             parts = learner(index[run.rank :: run.size].to(config.device))
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):

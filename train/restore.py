@@ -17,6 +17,7 @@ from train.augment import Augmentation, apply_view, draw_view
 from train.config import TrainConfig
 from train.objective import corrupt_some
 from train.parallel import Team
+from train.precision import autocast
 
 _PEAK_RATE = 3e-3
 _CORRUPTED = 0.5  # the others teach it to leave a clean face as it is
@@ -42,7 +43,7 @@ def learn_to_restore(autoencoder: nn.Module, faces: FaceSet, epochs: int, config
         for index in tqdm(order.view(steps, -1), title, unit="step", leave=False, mininterval=1, disable=not run.leads):
             clean = apply_view(images[index], view[index])
             seen = corrupt_some(clean, _CORRUPTED, generator)
-            with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+            with autocast(config):
                 restored = autoencoder(seen)
             error = F.mse_loss(restored.float(), clean)
             optimiser.zero_grad()
