@@ -15,7 +15,9 @@ from edge_runtime.options import option
 REGRESSIONS = ("slower", "less accurate")
 
 LEAST_MS = 0.02
-"""Times that lie less apart are the same: what the system does beside a call changes by so much from run to run."""
+LEAST_OF_A_CALL_MS = 0.002
+"""Times of frames and stages, and of a single call, that lie less apart are the same: so much of what the system does
+beside them changes from run to run."""
 
 LEAST_POINTS = 0.3
 """Of accuracy. The same file names the same faces alike; what another build of an engine rounds moves a few of them."""
@@ -122,9 +124,9 @@ def differences(before: Report, after: Report) -> list[str]:
 def judge(old: Row, new: Row, tolerance: float) -> str:
     """Say how ``new`` differs: "same", "slower", "faster", "less accurate", or "unknown" without two intervals.
 
-    Times differ when they are ``LEAST_MS`` apart and their 95 % intervals lie further apart than ``tolerance``, which
-    stands for what changes from run to run and which no interval of one run holds. Accuracies are of the same faces:
-    they differ by more than ``LEAST_POINTS``, whatever their intervals are.
+    Times differ when they are ``LEAST_MS`` (``LEAST_OF_A_CALL_MS``) apart and their 95 % intervals lie further apart
+    than ``tolerance``, which stands for what changes from run to run and which no interval of one run holds.
+    Accuracies are of the same faces: they differ by more than ``LEAST_POINTS``, whatever their intervals are.
     """
     lost = old.figures.get("accuracy", 0.0) - new.figures.get("accuracy", 1.0)
     if round(lost * 100, 6) > LEAST_POINTS:
@@ -132,7 +134,8 @@ def judge(old: Row, new: Row, tolerance: float) -> str:
     name = _figure(old)
     if not (name in old.latency.intervals_95 and name in new.latency.intervals_95):
         return "unknown"
-    if abs(getattr(new.latency, name) - getattr(old.latency, name)) < LEAST_MS:
+    least = LEAST_MS if new.stage or new.scenario in _WHOLE_FRAMES else LEAST_OF_A_CALL_MS
+    if abs(getattr(new.latency, name) - getattr(old.latency, name)) < least:
         return "same"
     (old_low, old_high), (new_low, new_high) = (row.latency.intervals_95[name] for row in (old, new))
     if new_low > old_high * (1 + tolerance):

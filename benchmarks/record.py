@@ -14,8 +14,8 @@ from benchmarks.table import table
 from edge_runtime.errors import BundleError
 
 
-def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -> None:
-    """Fill ``report``, on disk after every case; print its table and write its page at the end.
+def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -> Report:
+    """Fill and return ``report``, on disk after every case; print its table and write its page at the end.
 
     That of the cases that there are, too, when Ctrl-C or an error ends the run; the report stays incomplete then.
 
@@ -28,6 +28,7 @@ def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -
             rows = (*report.rows, *rows_of(measured, report.options["baseline"]))
             report = dataclasses.replace(report, rows=rows, states=(*report.states, state))
             write_report(report, out)
+            out.with_suffix(".html").unlink(missing_ok=True)  # an earlier report's, until this one has its own
         report = dataclasses.replace(report, complete=True, states=(*report.states, read_state("after", began)))
     finally:
         if report.rows or report.complete:  # nothing measured: an earlier report stays
@@ -36,6 +37,7 @@ def record(report: Report, cases: Iterable[Measured], out: Path, began: float) -
         what, got = ", ".join(report.died), "; ".join(report.died.values())
         step = f"mend it, or leave it out; what it gave before is in {out}"
         raise BundleError(f"{what} died", expected="an engine that runs to the end", got=got, next_step=step)
+    return report
 
 
 def _publish(report: Report, out: Path) -> None:

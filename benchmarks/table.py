@@ -18,6 +18,7 @@ from edge_runtime.recogniser import STAGES
 
 NAME = 24
 WIDTH = 120
+MOST_OVERHEAD = 0.02
 _MISSING = "–"
 _MOST_COLUMNS = 8
 
@@ -49,6 +50,7 @@ def with_interval(latency: Latency, name: str = "p50_ms") -> str:
 
 
 CASE = Column(head="", width=16, cell=lambda row: f" {row.case}")
+MEAN = Column(head="mean", width=8, cell=lambda row: milliseconds(row.latency.mean_ms))
 P50 = Column(head="p50 [95 % interval]", width=22, cell=lambda row: with_interval(row.latency))
 P90 = Column(head="p90", width=8, cell=lambda row: milliseconds(row.latency.p90_ms))
 P99 = Column(head="p99", width=8, cell=lambda row: milliseconds(row.latency.p99_ms))
@@ -75,7 +77,8 @@ def table(report: Report) -> str:
         _overhead(report),
         _rows("faces: all of a frame, found beforehand, ms", report.of("faces"), (CASE, P50, *TAIL, N, PER_FACE)),
         _added_face(report),
-        _rows(f"frame: faces by {report.detector}, ms", frames, (P50, *TAIL, N, *_stages(report), *_found(frames))),
+        _rows(f"frame: faces by {report.detector}, ms", frames, (MEAN, P50, *TAIL, N, *_found(frames))),
+        _stages(report),
         _rows(
             "paced: a camera of so many frames a second, ms",
             report.of("paced"),
@@ -126,10 +129,11 @@ def _head(report: Report) -> str:
     place = ("cpu", "cores", "system")
     state = {
         "governor": report.states[0].governor,
-        "MHz": _course(report, "frequency_mhz", ".0f"),
-        "°C": _course(report, "temperature_c", ".1f"),
-        "load": _course(report, "load_1min", ".2f"),
+        "MHz": _course(report, "frequency_mhz", ".0f", min),
+        "°C": _course(report, "temperature_c", ".1f", max),
+        "load": _course(report, "load_1min", ".2f", max),
         "throttling": report.throttled or report.states[-1].throttling,
+        "since boot": report.states[0].since_boot,
     }
     lines = [
         {name: report.machine[name] for name in place},
@@ -143,26 +147,26 @@ def _head(report: Report) -> str:
     ).replace("\0", " ")
 
 
-def _course(report: Report, field: str, form: str) -> str:
-    """Tell what a state was before, at its highest, and after the run."""
+def _course(report: Report, field: str, form: str, worst: Callable[[Iterable[float]], float]) -> str:
+    """Tell what a state was before, at its worst, and after the run."""
     values = [getattr(state, field) for state in report.states]
     if values[0] is None or values[-1] is None:
         return UNKNOWN
-    highest = max(value for value in values if value is not None)
-    return " → ".join(format(value, form) for value in (values[0], highest, values[-1]))
+    at_worst = worst(value for value in values if value is not None)
+    return " → ".join(format(value, form) for value in (values[0], at_worst, values[-1]))
 
 
 def _found(frames: Sequence[Row]) -> tuple[Column, ...]:
     return (_FOUND,) if frames and "faces_found" in frames[0].figures else ()
 
 
-def _stages(report: Report) -> tuple[Column, ...]:
+def _stages(report: Report) -> str:
     means = {(row.candidate, row.stage): row.latency.mean_ms for row in report.rows if row.scenario == "frame"}
-
-    def mean(stage: str) -> Callable[[Row], str]:
-        return lambda row: milliseconds(means[row.candidate, stage])
-
-    return tuple(Column(head=stage, width=10, cell=mean(stage)) for stage in STAGES if report.of("frame", stage=stage))
+    stages = [stage for stage in STAGES if report.of("frame", stage=stage)]
+    lines = {
+        row.candidate: [milliseconds(means[row.candidate, stage]) for stage in stages] for row in report.of("frame")
+    }
+    return _grid("frame: mean of each stage", stages, lines if stages else {})
 
 
 def _paced(report: Report) -> tuple[Column, ...]:
@@ -203,7 +207,8 @@ def _overhead(report: Report) -> str:
     if null is None or not others:
         return ""
     share = null / min(others)
-    return f"overhead of the harness: {null * 1e3:.1f} µs a call, {share:.1%} of the fastest artefact's p50"
+    said = f"overhead of the harness: {null * 1e3:.1f} µs a call, {share:.1%} of the fastest artefact's p50"
+    return said + (f", MORE than the {MOST_OVERHEAD:.0%} that it may be" if share > MOST_OVERHEAD else "")
 
 
 def _added_face(report: Report) -> str:

@@ -29,9 +29,9 @@ class StudentConfig:
         stages = len(self.widths)
         require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
         require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
-        smallest = min(*self.widths, *self.blocks, self.expansion)
-        require("widths", smallest, holds=smallest >= 1, expected="every width and number of blocks at least 1")
-        require("dense_stages", self.dense_stages, holds=self.dense_stages >= 1, expected="at least 1")
+        sizes = {"expansion": (self.expansion,), "dense_stages": (self.dense_stages,)}
+        for name, each in ({"widths": self.widths, "blocks": self.blocks} | sizes).items():
+            require(name, min(each), holds=min(each) >= 1, expected="at least 1")
         even = self.context_width > 0 and self.context_width % 2 == 0
         require("context_width", self.context_width, holds=even, expected="a multiple of 2, more than 0")
 
@@ -70,9 +70,10 @@ class DistillConfig(FitConfig):
     temperature: float = option(
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"
     )
-    ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
-    ferplus_weight: float = option(
-        0.0, "weight of what FER+ votes say of the label, beside the teachers: a power of its probabilities"
+    ferplus_power: float = option(
+        0.0,
+        "how much FER+ votes count beside the teachers: the power of what they say of the label, by which the teachers'"
+        " probabilities are multiplied",
     )
     label_weight: float = option(0.2, "share of the loss that comes from the labels; the rest comes from the teachers")
     mixup_share: float = option(
@@ -87,7 +88,7 @@ class DistillConfig(FitConfig):
         # zero-argument super() does not find the class: slots=True makes a new one
         super(DistillConfig, self).__post_init__()
         self._at_least("views", 1)
-        self._ferplus(self.ferplus, self.ferplus_weight)
+        self._votes_count("ferplus_power")
         self._shares("mixup_share", "corrupt_share")
         require("label_weight", self.label_weight, holds=0 <= self.label_weight <= 1, expected="0 ≤ value ≤ 1")
         require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
@@ -106,7 +107,7 @@ class DistillConfig(FitConfig):
             "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"
         )
         exact = self.quantise_from is None or self.precision != "bf16"  # coarser than what it would simulate
-        require("precision", self.precision, holds=exact, expected="fp32 beside --quantise-from")
+        require("precision", self.precision, holds=exact, expected="auto or fp32 beside --quantise-from")
         if not self.teachers:
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(

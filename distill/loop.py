@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +22,12 @@ from edge_runtime.scoring.datasets import FaceSet
 from edge_runtime.scoring.ferplus import read_votes
 from train.augment import mixture
 from train.checkpoint import load_meta, load_shape, load_weights
-from train.config import ModelConfig
+from train.config import ModelConfig, require
 from train.loop import finish, fit, prepare
 from train.model import FullModel
 from train.objective import Objective, corrupt_some
 from train.parallel import team
+from train.precision import resolved
 
 
 class DistillObjective(Objective):
@@ -35,6 +37,7 @@ class DistillObjective(Objective):
         """Keep the teachers' targets (views, n, 7) on the device."""
         super().__init__(model, faces, config)
         self.options, self.targets = config, targets.to(config.device)
+        self.learns_from += hashlib.sha256(targets.numpy().tobytes()).hexdigest()
 
     def begin_epoch(self, epoch: int, rank: int) -> None:
         """Draw the same view that the teachers labelled, or its mirror image: they labelled both as one."""
@@ -72,28 +75,40 @@ class DistillObjective(Objective):
 def distill(config: DistillConfig) -> None:
     """Run ``fer-edge distill``; a full model taught anew gets the first teacher's shape."""
     if config.quantise_from:
+        free = config.network == "student" and config.student == StudentConfig()
+        expected = "no network and no shape beside --quantise-from, whose student is taught on"
+        require("network", config.network, holds=free, expected=expected)
         shape = from_plain(StudentConfig, load_shape(config.quantise_from, "student"))
         name = load_meta(config.quantise_from)["config"]["network"]
         config = dataclasses.replace(config, network=name, student=shape, precision="fp32")
     with team(config) as run:
-        config = dataclasses.replace(config, model=from_plain(ModelConfig, load_shape(config.teachers[0], "model")))
+        of_teacher = from_plain(ModelConfig, load_shape(config.teachers[0], "model"))
+        config = dataclasses.replace(resolved(config), model=of_teacher)
         teachers = [load_network(folder, "model").to(config.device) for folder in config.teachers]
         training, public = prepare(config, run)
-        with run.one_by_one():
-            targets = teacher_targets(teachers, training, config)
-        if config.ferplus_weight:
+        network = _first_network(config, teachers[0])
+        said = None
+        if config.ferplus_power:
             votes = read_votes(votes_path(config.ferplus), data_path(config.data), len(training))
             said = label_given_votes(votes, training.labels, config.seed)
-            targets = with_opinion(targets, said, weight=config.ferplus_weight, temperature=config.temperature)
-        network = FullModel(config.model) if config.network == "full" else Student(config.student)
-        if isinstance(network, FullModel):
-            network.autoencoder.load_state_dict(teachers[0].get_submodule("autoencoder").state_dict())
-        if first := config.quantise_from or config.start_from:
-            load_weights(first, network)
-        if config.quantise_from:
-            simulate_int8(network)
+        with run.one_by_one():
+            targets = teacher_targets(teachers, training, config)
+        if said is not None:
+            targets = with_opinion(targets, said, power=config.ferplus_power, temperature=config.temperature)
         model = fit(DistillObjective(network, training, targets, config), training, public, config, run)
         if config.quantise_from:
             learnt, model = learnt_weights(model), Student(config.student)
             model.load_state_dict(learnt)
         finish(config, "model" if config.network == "full" else "student", model, training, public, run)
+
+
+def _first_network(config: DistillConfig, teacher: nn.Module) -> FullModel | Student:
+    """Return what is taught, as it is before the first step; a full model has its teacher's autoencoder."""
+    network = FullModel(config.model) if config.network == "full" else Student(config.student)
+    if isinstance(network, FullModel):
+        network.autoencoder.load_state_dict(teacher.get_submodule("autoencoder").state_dict())
+    if first := config.quantise_from or config.start_from:
+        load_weights(first, network)
+    if config.quantise_from:
+        simulate_int8(network)
+    return network

@@ -28,18 +28,20 @@ def label_given_votes(votes: NDArray[np.float32], labels: NDArray[np.int64], see
     """
     fewest = int(np.bincount(labels, minlength=len(EMOTIONS)).min())
     if fewest < _FOLDS:
-        expected, step = f"at least {_FOLDS} Training faces of each", "leave --ferplus-weight at 0"
+        expected, step = f"at least {_FOLDS} Training faces of each", "leave --ferplus-power at 0"
         raise DataError("too few faces of an emotion for votes", expected=expected, got=str(fewest), next_step=step)
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    trees = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.06, max_leaf_nodes=15, random_state=seed)
+    trees = HistGradientBoostingClassifier(
+        max_iter=150, learning_rate=0.06, max_leaf_nodes=15, early_stopping=False, random_state=seed
+    )
     said: NDArray[np.float64] = cross_val_predict(trees, votes, labels, cv=folds, method="predict_proba")
     return np.maximum(said, _FLOOR).astype(np.float32)
 
 
-def with_opinion(targets: Tensor, said: NDArray[np.float32], *, weight: float, temperature: float) -> Tensor:
+def with_opinion(targets: Tensor, said: NDArray[np.float32], *, power: float, temperature: float) -> Tensor:
     """Multiply the teachers' softened ``targets`` float16 (views, n, 7) by what votes say (n, 7), to a power.
 
-    The product of experts is ``softmax((teachers' logits + weight · log said) / temperature)``, as float16.
+    The product of experts is ``softmax((teachers' logits + power · log said) / temperature)``, as float16.
     """
-    product = targets.float() * from_numpy(said) ** (weight / temperature)
-    return (product / product.sum(-1, keepdim=True)).half()
+    logits = targets.float().log() + power / temperature * from_numpy(said).log()
+    return logits.softmax(-1).half()

@@ -20,7 +20,7 @@ from distill.config import DistillConfig
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError
-from edge_runtime.files import whole
+from edge_runtime.files import make_folder, whole
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
 from train.precision import autocast
@@ -40,6 +40,7 @@ def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillCo
     shape = (config.views, len(faces), len(EMOTIONS))
     if cache.exists():
         return _read(cache, shape)
+    make_folder(cache.parent)  # minutes before the table is written
     changes = Augmentation(erase_share=config.erase_share)
     for teacher in teachers:
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

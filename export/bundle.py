@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ from edge_runtime.emotions.contract import (
 )
 from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD, normalise
-from edge_runtime.errors import FerEdgeError, RegressionError, SinkError, UsageError
+from edge_runtime.errors import DataError, FerEdgeError, RegressionError, SinkError, UsageError
 from edge_runtime.files import make_folder
 from edge_runtime.options import data_path
 from edge_runtime.scoring.calibration import fit_temperature
@@ -102,8 +101,12 @@ def export(config: ExportConfig) -> None:
 
 def network_name(weights: Path) -> str:
     """Return a key of ``ENGINES``: what the weights in a finished run's folder are of."""
-    trained_with: dict[str, Any] = load_meta(weights)["config"]
-    return str(trained_with.get("network", "full"))  # fer-edge train has no such option
+    meta = load_meta(weights)
+    name = "full" if meta.get("shape") == "model" else str(meta["config"].get("network"))
+    if name not in ENGINES:
+        step = "name the --out folder of a finished run"
+        raise DataError(f"{weights} holds other weights", expected=", ".join(ENGINES), got=name, next_step=step)
+    return name
 
 
 def write_bundle(
@@ -287,20 +290,17 @@ def _replace(new: Path, out: Path, old: Path) -> None:
         out.rename(old)
     try:
         new.rename(out)
-    except OSError:
+    except BaseException:  # Ctrl-C as well: what is in ``old`` is deleted
         if old.exists():
             old.rename(out)
         raise
 
 
 def _commit() -> str:
-    """Return the checkout's commit, marked when files differ from it; empty outside a checkout."""
-    here = Path(__file__).parent
-    run = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Return the checkout's commit, marked when files differ from it; empty outside a checkout and without git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
     return run.stdout.strip()

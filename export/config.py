@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.options import option
-from train.config import require
+from train.config import require, require_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,6 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        require("seed", self.seed, holds=0 <= self.seed < 2**32, expected="0 ≤ value < 2³²")
-        least, expected = 64, "at least 64, or ranges are guesses"
-        require("calibration", self.calibration, holds=self.calibration >= least, expected=expected)
+        require_seed(self.seed)
+        enough = self.calibration >= 64 and self.calibration % 8 == 0  # noqa: PLR2004  (TFLite files take 8 at a time)
+        require("calibration", self.calibration, holds=enough, expected="a multiple of 8, and 64 or ranges are guesses")

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edge_runtime.errors import DataError, UsageError
-from edge_runtime.files import whole, write_text
+from edge_runtime.files import whole
 from edge_runtime.options import to_plain
 from train.config import FitConfig
 
@@ -112,12 +112,13 @@ def save_weights(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
     if too_large := [name for name, value in halves.items() if not value.isfinite().all()]:
         step = "train with a lower --learning-rate"
         raise DataError("weights", expected="finite in half precision", got=", ".join(too_large), next_step=step)
-    with whole(folder / "weights.safetensors") as partial:
+    # neither gets its name before both are written
+    with whole(folder / "weights.safetensors") as partial, whole(folder / "weights.json") as card:
         try:
             save_file({name: value.cpu().contiguous() for name, value in halves.items()}, partial)
         except SafetensorError as error:  # a full disk
             raise OSError(str(error)) from error
-    write_text(folder / "weights.json", json.dumps(meta, indent=1) + "\n")
+        card.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
@@ -145,7 +146,8 @@ def load_meta(folder: Path) -> dict[str, Any]:
     path = folder / "weights.json"
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        dict(meta["config"])
+    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
         step = "name the --out folder of a finished run"
         raise DataError(
             f"{path} cannot be read", expected="what the weights are, as JSON", got=str(error), next_step=step
@@ -159,12 +161,8 @@ def load_shape(folder: Path, part: str) -> dict[str, Any]:
     Raise ``DataError`` when the run trained another kind of network.
     """
     meta = load_meta(folder)
-    try:
-        kind, shape = meta["shape"], meta["config"][part]
-    except (KeyError, TypeError) as error:
-        kind, shape = str(error), {}
-    if kind != part:
-        step = "name a run of the full model as a teacher, and of the student for the export"
-        raise DataError(f"{folder} holds other weights", expected=f"those of a {part}", got=kind, next_step=step)
-    built: dict[str, Any] = shape
-    return built
+    shape: dict[str, Any] | None = meta["config"].get(part)
+    if meta.get("shape") != part or shape is None:
+        got, step = str(meta.get("shape")), f"name the folder of a run that trained a {part}"
+        raise DataError(f"{folder} holds other weights", expected=f"those of a {part}", got=got, next_step=step)
+    return shape

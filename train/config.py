@@ -11,6 +11,11 @@ from edge_runtime.errors import UsageError
 from edge_runtime.options import group, option
 
 
+def require_seed(seed: int) -> None:
+    """Refuse a seed that not every library takes: raise ``UsageError``."""
+    require("seed", seed, holds=0 <= seed < 2**32, expected="0 ≤ value < 2³²")
+
+
 def require(name: str, value: object, *, holds: bool, expected: str) -> None:
     """Refuse an option's value that is out of range or contradicts another: raise ``UsageError`` unless it holds."""
     if not holds:
@@ -36,8 +41,9 @@ class ModelConfig:
         stages = len(self.widths)
         require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
         require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
-        smallest = min(*self.widths, *self.blocks, self.autoencoder_width, self.context_width)
-        require("widths", smallest, holds=smallest >= 1, expected="every width and number of blocks at least 1")
+        sizes = {"autoencoder_width": (self.autoencoder_width,), "context_width": (self.context_width,)}
+        for name, each in ({"widths": self.widths, "blocks": self.blocks} | sizes).items():
+            require(name, min(each), holds=min(each) >= 1, expected="at least 1")
         heads = {"bilstm": 2, "transformer": 4, "none": 1}[self.context]
         divides = self.context_width % heads == 0
         require("context_width", self.context_width, holds=divides, expected=f"a multiple of {heads} ({self.context})")
@@ -72,11 +78,13 @@ class FitConfig:
     )
     seed: int = option(0, "seed of weights, order, views and corruptions")
     threads: int = option(0, "CPU threads (0: as torch chooses)")
+    ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        for name, low in (("epochs", 1), ("batch", 2), ("threads", 0), ("seed", 0), ("warmup_epochs", 0)):
+        for name, low in (("epochs", 1), ("batch", 2), ("threads", 0), ("warmup_epochs", 0)):
             self._at_least(name, low)
+        require_seed(self.seed)
         self._shares("ema_decay", "erase_share")
         require("learning_rate", self.learning_rate, holds=self.learning_rate > 0, expected="more than 0")
         self._at_least("weight_decay", 0)
@@ -86,10 +94,10 @@ class FitConfig:
         whole = self.crop == FACE_SIZE or model.context != "transformer"
         require("crop", self.crop, holds=whole, expected=f"{FACE_SIZE}: a transformer knows a whole face's positions")
 
-    def _ferplus(self, votes: Path | None, weight: float) -> None:
-        self._at_least("ferplus_weight", 0)
-        idle = votes is not None and weight == 0
-        require("ferplus_weight", 0, holds=not idle, expected="more than 0 where --ferplus names votes")
+    def _votes_count(self, name: str) -> None:
+        self._at_least(name, 0)
+        idle = self.ferplus is not None and getattr(self, name) == 0
+        require(name, 0, holds=not idle, expected="more than 0 where --ferplus names votes")
 
     def _at_least(self, name: str, low: float) -> None:
         value: Any = getattr(self, name)
@@ -118,7 +126,6 @@ class TrainConfig(FitConfig):
     restore_epochs: int | None = option(
         None, "epochs in which the autoencoder learns, alone and first (default: 12, and none after --start-from)"
     )
-    ferplus: Path | None = option(None, "FER+ votes, fer2013new.csv (default: FER_EDGE_FERPLUS)")
     ferplus_weight: float = option(0.0, "weight of an auxiliary head that learns the FER+ votes; it is not kept")
     model: ModelConfig = group(ModelConfig)
 
@@ -133,17 +140,21 @@ class TrainConfig(FitConfig):
         self._at_least("class_weight_power", 0)
         restores = self.restore_epochs is None or self.restore_epochs >= 0
         require("restore_epochs", self.restore_epochs, holds=restores, expected="at least 0")
-        self._ferplus(self.ferplus, self.ferplus_weight)
+        self._votes_count("ferplus_weight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiguresOptions:
     """Options of ``fer-edge figures``."""
 
-    weights: Path = option(Path("out/train"), "folder of a full model's weights, all four parts on")
+    weights: Path = option(Path("out/train"), "folder of a full model's weights, with autoencoder and attention")
     data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
     out: Path = option(Path("out/figures"), "folder for restored.png, attention.png and figures.json")
     seed: int = option(0, "seed of the corruptions")
+
+    def __post_init__(self) -> None:
+        """Refuse a seed out of range."""
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,3 +164,7 @@ class BaselineOptions:
     data: Path | None = option(None, "FER2013: .csv, .parquet or a folder tree (default: FER_EDGE_DATA)")
     out: Path = option(Path("out/baselines"), "folder for baselines.json")
     seed: int = option(0, "seed of the linear SVM and of the principal components")
+
+    def __post_init__(self) -> None:
+        """Refuse a seed out of range."""
+        require_seed(self.seed)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import MEAN, STD
-from edge_runtime.errors import UsageError
+from edge_runtime.errors import DataError, UsageError
 from edge_runtime.files import make_folder, whole, write_text
 from edge_runtime.options import data_path, from_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -30,6 +30,9 @@ from train.model import FullModel, SoftAttention
 EYES = (7, 12, 40, 23)
 MOUTH = (12, 30, 35, 42)
 
+SHOWN = 8
+"""Faces of a row."""
+
 
 def figures(options: FiguresOptions) -> None:
     """Write both pictures, and the figures behind them, of PublicTest's faces."""
@@ -41,6 +44,9 @@ def figures(options: FiguresOptions) -> None:
     load_weights(options.weights, model)
     model.eval()
     public = read_faces(data_path(options.data), "PublicTest")
+    if len(public) < SHOWN:
+        expected, step = f"at least the {SHOWN} of a row", "name more faces with --data"
+        raise DataError("too few PublicTest faces", expected=expected, got=str(len(public)), next_step=step)
     make_folder(options.out)
     found = {"restored": restored(model, public, options), "attention": attended(model, public, options.out)}
     write_text(options.out / "figures.json", json.dumps(found, indent=1) + "\n")
@@ -75,10 +81,10 @@ def restored(
     every = slice(None, None, max(1, len(public) // sample))  # a folder's faces are sorted by emotion
     clean = torch.from_numpy(public.images[every][:sample]).unsqueeze(1) / 255
     reference = model.backbone((clean - MEAN) / STD)
-    found, rows = {}, {"clean": clean[:8]}
+    found, rows = {}, {"clean": clean[:SHOWN]}
     for name, disturbed in disturbances(clean, options.seed).items():
         cleaned = model.autoencoder(disturbed)
-        rows |= {name: disturbed[:8], f"{name}, restored": cleaned[:8]}
+        rows |= {name: disturbed[:SHOWN], f"{name}, restored": cleaned[:SHOWN]}
         found[name] = _compare(model, clean, reference, disturbed, "disturbed") | _compare(
             model, clean, reference, cleaned, "restored"
         )
@@ -91,7 +97,7 @@ def restored(
     untouched = _compare(model, clean, reference, model.autoencoder(clean), "restored")
     found["clean"] = untouched
     figure = Figure(figsize=(8, 1.02 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 8)
+    grid = figure.subplots(len(rows), SHOWN)
     for axes, (name, faces) in zip(grid, rows.items(), strict=True):
         for cell, face in zip(axes, faces[:, 0].numpy(), strict=True):
             cell.imshow(face, cmap="gray", vmin=0, vmax=1)
@@ -131,10 +137,10 @@ def attended(model: FullModel, public: FaceSet, out: Path) -> dict[str, dict[str
     for name, shares in found.items():
         print(f"attention {name:<9} eyes {shares['eyes']:.1%} · mouth {shares['mouth']:.1%}")
     figure = Figure(figsize=(8, 7.4), layout="constrained")
-    grid = figure.subplots(len(EMOTIONS), 8)
+    grid = figure.subplots(len(EMOTIONS), SHOWN)
     highest = float(np.percentile(maps, 99.5))
     for label, (emotion, axes) in enumerate(zip(EMOTIONS, grid, strict=True)):
-        index = np.flatnonzero(public.labels == label)[:8]
+        index = np.flatnonzero(public.labels == label)[:SHOWN]
         for cell in axes:
             cell.set_axis_off()
         for cell, i in zip(axes, index, strict=False):

@@ -32,14 +32,15 @@ from train.evaluate import predict
 from train.model import FullModel
 from train.objective import EmotionObjective, Objective
 from train.parallel import Team, team
-from train.precision import autocast
+from train.precision import autocast, resolved
 from train.restore import learn_to_restore
 
 
 def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitConfig, run: Team) -> nn.Module:
     """Train ``objective`` for ``config.epochs`` epochs; return its model's averaged weights.
 
-    After each epoch the leading process writes ``checkpoint.pt``, ``curves.csv`` and ``curves.png`` in ``config.out``.
+    The leading process writes ``config.json`` in ``config.out``, and after each epoch ``checkpoint.pt``, ``curves.csv``
+    and ``curves.png``.
     """
     # a third faster: the layout that the bf16 kernels want (torch has no type for this call)
     objective.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -47,9 +48,11 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
     optimiser = make_optimiser(objective, config)
     checkpoint = config.out / "checkpoint.pt"
     first_epoch = (
-        resume(checkpoint, objective, averaged, optimiser, config, training.sha256) if checkpoint.exists() else 0
+        resume(checkpoint, objective, averaged, optimiser, config, objective.learns_from) if checkpoint.exists() else 0
     )
     run.agree("epochs done", first_epoch)
+    if run.leads:  # options that cannot go on with the checkpoint have been refused
+        write_text(config.out / "config.json", json.dumps(to_plain(config), indent=1) + "\n")
     curves = Curves(config.out, first_epoch)
     every = slice(None, None, max(1, len(training) // len(public)))  # a folder's faces are sorted by emotion
     sample = FaceSet(images=training.images[every], labels=training.labels[every], split="Training", sha256="")
@@ -71,7 +74,7 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
             "averaged": averaged.state_dict(),
             "optimiser": optimiser.state_dict(),
             "epochs_done": epoch + 1,
-            "data_sha256": training.sha256,
+            "data_sha256": objective.learns_from,
         }
         curves.add(row)  # first: resuming drops a row too many, and cannot make up one too few
         save_checkpoint(checkpoint, state)
@@ -166,7 +169,7 @@ def average(decay: float) -> Any:  # noqa: ANN401  (torch's own alias for such a
 
 
 def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
-    """Read the Training and PublicTest faces, make the output folder and save the configuration in it."""
+    """Read the Training and PublicTest faces, make the output folder, and seed what is drawn."""
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     run.say(f"{training.described} · {public.described}")
@@ -175,8 +178,6 @@ def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
         raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step="lower --batch")
     make_folder(config.out)
     check_same_run(config)
-    if run.leads:
-        write_text(config.out / "config.json", json.dumps(to_plain(config), indent=1) + "\n")
     torch.manual_seed(config.seed)
     return training, public
 
@@ -217,6 +218,7 @@ def macs(model: nn.Module) -> int:
 def train(config: TrainConfig) -> None:
     """Run ``fer-edge train``."""
     with team(config) as run:
+        config = resolved(config)
         training, public = prepare(config, run)
         votes = None
         if config.ferplus_weight:

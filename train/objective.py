@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 
 import torch
@@ -17,7 +18,10 @@ from train.model import FullModel
 
 
 class Objective(nn.Module, ABC):
-    """What a run minimises: it holds the model that learns, and whatever else learns with it."""
+    """What a run minimises: it holds the model that learns, and whatever else learns with it.
+
+    ``learns_from``: sha256 of the data; a checkpoint of other data is not gone on with.
+    """
 
     def __init__(self, model: nn.Module, faces: FaceSet, config: FitConfig) -> None:
         """Keep the Training faces on the device; they are no part of the state."""
@@ -25,6 +29,7 @@ class Objective(nn.Module, ABC):
         self.model, self.config = model, config
         self.images = torch.from_numpy(faces.images).to(config.device)
         self.labels = torch.from_numpy(faces.labels).to(config.device)
+        self.learns_from = faces.sha256
 
     def begin_epoch(self, epoch: int, rank: int) -> None:
         """Draw what is random about this epoch; what a process draws step by step depends on its ``rank``.
@@ -68,6 +73,7 @@ class EmotionObjective(Objective):
         self.class_weights = frequency**-config.class_weight_power
         self.votes = None if votes is None else votes.to(config.device)
         if self.votes is not None:
+            self.learns_from += hashlib.sha256(self.votes.cpu().numpy().tobytes()).hexdigest()
             self.second_opinion = nn.Linear(model.width, self.votes.shape[1])
 
     def forward(self, index: Tensor) -> dict[str, Tensor]:

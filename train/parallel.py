@@ -83,7 +83,11 @@ def team(config: FitConfig) -> Iterator[Team]:
         return
     require("batch", config.batch, holds=config.batch % size == 0, expected=f"a multiple of the {size} processes")
     if config.device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        number, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= there:
+            step = "start fewer with --nproc-per-node"
+            raise UsageError("torchrun", expected=f"at most {there} processes", got=f"{number + 1}", next_step=step)
+        torch.cuda.set_device(number)
     # while the leader labels the views the others wait: for hours, and not for ever
     distributed.init_process_group("nccl" if config.device == "cuda" else "gloo", timeout=timedelta(days=1))
     try:

@@ -29,7 +29,7 @@ from benchmarks.clock import Call
 from benchmarks.conditions import machine, read_state
 from benchmarks.peers.fer import FerNetwork, FerProcess, network_file
 from benchmarks.peers.networks import RandomNetwork
-from benchmarks.peers.tools import harness
+from benchmarks.peers.tools import harness, require_agreement
 from benchmarks.record import record
 from benchmarks.report import SCHEMA, Report
 from benchmarks.session import Candidate, Measured, Session
@@ -81,7 +81,8 @@ class PeersOptions:
 def peers(options: PeersOptions) -> None:
     """Measure, print the table, write the report and its page, as ``fer-edge bench`` does.
 
-    Raises ``NotInstalledError`` for what ``make peers`` has not made, and what ``record`` raises.
+    Raises ``NotInstalledError`` for what ``make peers`` has not made, and what ``record`` and ``require_agreement``
+    raise.
     """
     began = time.monotonic()
     bundles = options.bundle or shipped_bundles()
@@ -139,7 +140,7 @@ def peers(options: PeersOptions) -> None:
             died=session.died,
             rows=(),
         )
-        record(report, measure(session, ours, bundles, fer, labelled), options.out, began)
+        require_agreement(record(report, measure(session, ours, bundles, fer, labelled), options.out, began))
 
 
 def measure(

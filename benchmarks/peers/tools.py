@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.clock import interleave
+from benchmarks.report import Report
 from benchmarks.session import Measured, Session
 from edge_runtime.emotions.backends.base import Backend
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import Engine
-from edge_runtime.errors import FerEdgeError
+from edge_runtime.errors import FerEdgeError, RegressionError
 
 TOLERANCE = 0.10
 PAIRS = 3
@@ -76,6 +77,15 @@ def agreement(medians_ms: Sequence[tuple[float, float]]) -> dict[str, float]:
         "pairs": len(medians_ms),
         "agrees": float(abs(ratio - 1) <= TOLERANCE),
     }
+
+
+def require_agreement(report: Report) -> None:
+    """Raise ``RegressionError`` when the harness and an engine's own benchmark measure different times."""
+    apart = {row.candidate: row.figures["ratio"] for row in report.of("harness") if not row.figures["agrees"]}
+    if apart:
+        got = ", ".join(f"{name} {ratio:.2f} times it" for name, ratio in apart.items())
+        expected, step = f"times within {TOLERANCE:.0%} of the engines' own benchmarks", "measure on a quiet machine"
+        raise RegressionError("the harness", expected=expected, got=got, next_step=step)
 
 
 def benchmark_app(model: Path, calls: int) -> float:

@@ -46,11 +46,13 @@ class EmotionClassifier:
     ) -> EmotionClassifier:
         """Load one artefact of ``bundle`` (the name of a shipped one, or a folder).
 
-        ``auto`` takes the first installed engine that the bundle has an artefact for. The files' sha256 are compared
-        and the self-test is run.
+        ``auto`` takes the first installed engine that the bundle has an artefact for, on a ``device`` other than the
+        CPU OpenVINO. The files' sha256 are compared and the self-test is run.
         Raises ``BundleError`` when the bundle or the artefact is not as it should be, ``NotInstalledError`` when the
         engine is absent.
         """
+        if engine == "auto" and device != "CPU":
+            engine = "openvino"
         folder = bundle_folder(bundle)
         card = read_card(folder)
         artefact = choose(card, engine, precision)

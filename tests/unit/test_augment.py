@@ -31,6 +31,7 @@ def test_a_view_depends_on_seed_view_and_index_alone() -> None:
     assert torch.equal(first, draw_view(100, 3, 5, Augmentation()))
     assert not torch.equal(first, draw_view(100, 3, 6, Augmentation()))
     assert not torch.equal(first, draw_view(100, 4, 5, Augmentation()))
+    assert torch.equal(first, draw_view(200, 3, 5, Augmentation())[:100])
 
 
 def test_no_change_is_the_picture_or_its_mirror_image(images: torch.Tensor) -> None:

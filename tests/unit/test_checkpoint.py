@@ -127,13 +127,13 @@ def test_full_disk_leaves_the_older_checkpoint_whole(tmp_path: Path, monkeypatch
 def test_weights_come_back_at_half_precision(tmp_path: Path) -> None:
     """Loaded weights are the saved ones rounded to half precision, in single precision; counters are exact."""
     model, other = network(seed=0), network(seed=1)
-    save_weights(tmp_path, model, {"seed": 0})
+    save_weights(tmp_path, model, {"config": {"seed": 0}})
     load_weights(tmp_path, other)
     for name, value in model.state_dict().items():
         loaded = other.state_dict()[name]
         assert loaded.dtype == value.dtype
         assert torch.equal(loaded, value.half().float() if value.is_floating_point() else value)
-    assert load_meta(tmp_path) == {"seed": 0}
+    assert load_meta(tmp_path) == {"config": {"seed": 0}}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["weights.json", "weights.safetensors"]
 
 
@@ -168,7 +168,7 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
 
 def test_full_disk_leaves_the_older_weights_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When writing fails half-way, the older weights are still there and load."""
-    save_weights(tmp_path, network(seed=0), {"seed": 0})
+    save_weights(tmp_path, network(seed=0), {"config": {"seed": 0}})
     before = (tmp_path / "weights.safetensors").read_bytes()
 
     def fill_the_disk(_tensors: Any, target: Path) -> None:
@@ -177,14 +177,30 @@ def test_full_disk_leaves_the_older_weights_whole(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(checkpoint, "save_file", fill_the_disk)
     with pytest.raises(SinkError, match="No space left"):
-        save_weights(tmp_path, network(seed=1), {"seed": 1})
+        save_weights(tmp_path, network(seed=1), {"config": {"seed": 1}})
     assert (tmp_path / "weights.safetensors").read_bytes() == before
-    assert load_meta(tmp_path) == {"seed": 0}
+    assert load_meta(tmp_path) == {"config": {"seed": 0}}
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"[" * 100_000])
+def test_a_disk_that_fills_up_between_weights_and_card_leaves_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New weights never lie beside the card of older ones."""
+    save_weights(tmp_path, network(seed=0), {"config": {"seed": 0}})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fill_the_disk(*_: Any, **__: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(SinkError, match="No space left"):
+        save_weights(tmp_path, network(seed=1), {"config": {"seed": 1}})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"[" * 100_000, b"[]", b"{}", b"3", b'{"config": 3}'])
 def test_missing_or_malformed_meta_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    """A weights.json that is missing, empty, cut, no text or nested without end is refused."""
+    """A weights.json that is missing, empty, cut, no text, nested without end or without options is refused."""
     if content is not None:
         (tmp_path / "weights.json").write_bytes(content)
     with pytest.raises(DataError, match=r"weights\.json cannot be read: expected what the weights are, as JSON"):
@@ -199,7 +215,7 @@ def test_shape_of_the_network_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "meta",
-    [{"shape": "model", "config": {"model": {}, "student": {}}}, {"shape": "student", "config": []}, {}, [], 3, None],
+    [{"shape": "model", "config": {"model": {}, "student": {}}}, {"shape": "student", "config": {}}, {"config": {}}],
 )
 def test_weights_of_another_kind_of_run_are_refused(tmp_path: Path, meta: Any) -> None:
     """A teacher's folder named where a student's is needed, or a foreign weights.json, is told as that."""

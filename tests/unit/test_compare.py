@@ -52,6 +52,13 @@ def test_a_slower_artefact_is_found_and_named(
     compare(files(bench_report(seed=1, factors={"onnx fp32": 1.2}), tolerance=0.5))
 
 
+def test_a_fast_network_that_became_slower_is_found(files: Any, bench_report: Any) -> None:
+    """A tenth of 0.02 ms a face is a lot for the smallest networks; of a stage it is nothing."""
+    tiny = {"tflite int8": 0.1}
+    with pytest.raises(RegressionError, match="slower"):
+        compare(files(bench_report(seed=1, factors={"tflite int8": 0.15}), before=bench_report(factors=tiny)))
+
+
 def test_the_command_ends_with_7(files: Any, bench_report: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """The console command of two words finds the reports, and its exit code tells a regression from agreement."""
     options = files(bench_report(factors={"onnx fp32": 1.2}, seed=1))

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from distill import loop
+from distill import loop, views
 from distill.config import DistillConfig, StudentConfig
 from distill.loop import DistillObjective, distill
 from distill.loss import distillation_loss
 from distill.networks import load_network
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
-from edge_runtime.errors import DataError, UsageError
+from edge_runtime.errors import DataError, SinkError, UsageError
 from edge_runtime.scoring.datasets import read_faces
 from train.augment import Augmentation, apply_view, draw_view
 from train.model import FullModel
@@ -100,6 +100,25 @@ def test_a_damaged_table_is_one_error(
         np.save(table, content)
     with pytest.raises(DataError, match="delete it: it is computed anew"):
         teacher_targets([teacher], faces, options)
+
+
+def test_what_cannot_be_is_refused_before_the_teachers_label(
+    options: DistillConfig, toy_student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labelling takes minutes: a table's folder that is a file, other weights to start from and no votes come first."""
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(views, "apply_view", never)
+    (tmp_path / "file").write_text("no folder")
+    for wrong, error in (
+        ({"targets": tmp_path / "file"}, SinkError),
+        ({"start_from": toy_student, "student": StudentConfig(widths=(8, 8), blocks=(1, 1))}, DataError),
+        ({"ferplus": tmp_path / "file", "ferplus_power": 1.0}, DataError),
+    ):
+        with pytest.raises(error):
+            distill(dataclasses.replace(options, out=tmp_path / "run", **wrong))
 
 
 class Recorder(nn.Module):

@@ -104,13 +104,19 @@ def test_a_finished_student_is_fine_tuned_and_stays_one(
 ) -> None:
     """The result loads as the same plain student with other weights; its name is kept; a full model is refused."""
     options = DistillConfig(
-        data=small_csv, out=tmp_path, teachers=(toy_teacher,), views=2, precision="fp32", epochs=1, batch=24,
-        learning_rate=1e-3, quantise_from=toy_student,
+        data=small_csv, out=tmp_path, teachers=(toy_teacher,), views=2, epochs=1, batch=24, learning_rate=1e-3,
+        quantise_from=toy_student,
     )  # fmt: skip
+    for other in ({"network": "student-nano"}, {"student": SMALL}):
+        with pytest.raises(UsageError, match="expected no network and no shape beside --quantise-from"):
+            distill(dataclasses.replace(options, **other))
+    with pytest.raises(UsageError, match="--precision is out of range: expected auto or fp32 beside --quantise-from"):
+        dataclasses.replace(options, precision="bf16")
     distill(options)
+    assert load_meta(tmp_path)["config"]["precision"] == "fp32"
     before, after = load_network(toy_student), load_network(tmp_path)
     assert before.state_dict().keys() == after.state_dict().keys()
     assert not torch.equal(before.classify.weight, after.classify.weight)
-    assert load_meta(tmp_path)["config"]["network"] == "student"
+    assert load_meta(tmp_path)["config"]["network"] == load_meta(toy_student)["config"]["network"]
     with pytest.raises(UsageError, match="--quantise-from"):
         dataclasses.replace(options, network="full")

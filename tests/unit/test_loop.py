@@ -130,6 +130,22 @@ def test_a_checkpoint_of_other_data_is_refused(small_csv: Path, tmp_path: Path) 
         run(config(tmp_path, small_csv, 2), dataclasses.replace(faces, sha256="0" * 64))
 
 
+def test_a_checkpoint_of_other_votes_is_refused(small_csv: Path, tmp_path: Path) -> None:
+    """The second head would go on with another opinion of the same faces; options that were refused are not kept."""
+    faces, options = read_faces(small_csv, "Training"), config(tmp_path, small_csv, 2, ferplus_weight=0.5)
+    votes = torch.rand(len(faces), 8)
+
+    def go_on(options: TrainConfig, votes: torch.Tensor) -> None:
+        fit(EmotionObjective(FullModel(SHAPE), faces, options, votes), faces, faces, options, Team())
+
+    go_on(options, votes)
+    kept = (tmp_path / "config.json").read_text()
+    with pytest.raises(DataError, match="is of other data"):
+        go_on(dataclasses.replace(options, epochs=3), votes.flip(0))
+    assert (tmp_path / "config.json").read_text() == kept
+    go_on(dataclasses.replace(options, epochs=3), votes)
+
+
 def test_most_epochs_show_a_cut_and_the_last_quarter_whole_faces(small_csv: Path, tmp_path: Path) -> None:
     """With --crop 32 six epochs of eight; a transformer, which knows the positions of a whole face, is refused."""
     faces = read_faces(small_csv, "Training")

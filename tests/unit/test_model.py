@@ -54,7 +54,7 @@ def test_each_part_can_be_left_out_or_exchanged(context: str, *, autoencoder: bo
 
 
 def test_without_attention_positions_count_alike() -> None:
-    """The mean over positions does not depend on their order; the LSTM before it does."""
+    """The mean over positions does not depend on their order."""
     model = FullModel(dataclasses.replace(SMALL, context="none", attention=False)).eval()
     states = torch.randn(2, 9, 16)
     assert torch.allclose(model.attention(states), model.attention(states.flip(1)), atol=1e-6)

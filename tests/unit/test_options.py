@@ -133,7 +133,7 @@ CONFIGURATIONS = [
     ),
     DistillConfig(teachers=(Path("a"), Path("b")), views=4, student=StudentConfig(widths=(4, 8), blocks=(1, 1))),
     DistillConfig(teachers=(Path("a"),), network="student-nano"),
-    ExportConfig(weights=Path("w"), data=Path("d.parquet"), out=Path("o"), calibration=100, seed=3),
+    ExportConfig(weights=Path("w"), data=Path("d.parquet"), out=Path("o"), calibration=104, seed=3),
     ModelConfig(widths=(8, 16), blocks=(1, 1), context="none", attention=False),
     StudentConfig(),
 ]

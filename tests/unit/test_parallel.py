@@ -40,6 +40,18 @@ def test_two_processes_train_one_model(small_csv: Path, tmp_path: Path) -> None:
     assert all(torch.isfinite(p).all() for p in load_network(tmp_path).parameters())
 
 
+def test_two_processes_are_taught_from_one_table(small_csv: Path, toy_teacher: Path, tmp_path: Path) -> None:
+    """The leader labels the views, the other finds its table: one bar of labelling, one table, one student."""
+    words = ("--teachers", str(toy_teacher), "--views", "1", "--epochs", "1", "--batch", "24", "--widths", "8", "8")
+    shape = ("--blocks", "1", "1", "--dense-stages", "1")
+    run = ("-m", "edge_runtime", "distill", "--data", str(small_csv), "--out", str(tmp_path), *words, *shape)
+    done = torchrun(*run)
+    assert done.returncode == 0, done.stderr
+    assert len([*tmp_path.glob("targets-*.npy")]) == 1
+    assert done.stderr.count("teachers: 100%") == 1
+    assert done.stdout.count("PublicTest: accuracy") == 1
+
+
 PROBE = """
 import sys, torch
 from pathlib import Path

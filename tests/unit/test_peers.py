@@ -26,7 +26,7 @@ from benchmarks.peers.networks import RandomNetwork
 from benchmarks.report import Report, rows_of
 from benchmarks.session import Candidate, Measured, Session
 from benchmarks.table import table
-from edge_runtime.errors import FerEdgeError, NotInstalledError, UsageError
+from edge_runtime.errors import FerEdgeError, NotInstalledError, RegressionError, UsageError
 from edge_runtime.faces.detectors import open_detector
 
 ENVIRONMENT = Path(".venv/peers")
@@ -168,6 +168,19 @@ def test_medians_agree_within_a_tenth() -> None:
         "tool_ms": 1.0, "ratio": pytest.approx(1.2 / 1.1), "pairs": 3, "agrees": 1.0,
     }  # fmt: skip
     assert [tools.agreement([(ms, 1.0)])["agrees"] for ms in (0.89, 0.91, 1.09, 1.11)] == [0, 1, 1, 0]
+
+
+def test_a_harness_that_measures_something_else_ends_with_7(bench_report: Any) -> None:
+    """An engine's own benchmark that says another time fails the run and names the artefact."""
+    row = bench_report().of("single", case="face")[0]
+    for ratio in (1.05, 1.2):
+        harness = dataclasses.replace(row, scenario="harness", figures=tools.agreement([(ratio, 1.0)]))
+        report = bench_report(rows=(harness,))
+        if ratio > 1 + tools.TOLERANCE:
+            with pytest.raises(RegressionError, match=rf"got {row.candidate} 1\.20 times it"):
+                tools.require_agreement(report)
+        else:
+            tools.require_agreement(report)
 
 
 def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pytest.MonkeyPatch) -> None:

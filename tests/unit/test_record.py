@@ -63,3 +63,16 @@ def test_a_run_ended_before_its_first_case_leaves_an_earlier_report(bench_report
     with pytest.raises(KeyboardInterrupt):
         record(bench_report(complete=False, rows=()), none(), out, time.monotonic())
     assert out.read_text() == "earlier"
+
+
+def test_a_page_of_an_earlier_run_goes_with_its_report(bench_report: Any, tmp_path: Path) -> None:
+    """While the second case runs the report is this run's, and a page of other figures would lie beside it."""
+    out = tmp_path / "report.json"
+    out.with_suffix(".html").write_text("earlier")
+
+    def watching() -> Iterator[Measured]:
+        yield next(cases(KeyboardInterrupt()))
+        assert not out.with_suffix(".html").exists()
+
+    record(bench_report(complete=False, rows=()), watching(), out, time.monotonic())
+    assert "earlier" not in out.with_suffix(".html").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.report import SCHEMA, read_report, write_report
 from benchmarks.table import added_face_ms, milliseconds, table
 from edge_runtime.errors import DataError
+from edge_runtime.recogniser import STAGES
 
 
 def test_it_round_trips(bench_report: Any, tmp_path: Path) -> None:
@@ -84,6 +85,36 @@ def test_what_one_more_face_costs(bench_report: Any) -> None:
     rows = [row for row in bench_report().of("faces") if row.candidate == "onnx int8"]
     assert added_face_ms(rows) == pytest.approx(0.25, rel=0.05)
     assert added_face_ms(rows[:1]) is None
+
+
+def test_frames_have_their_mean_beside_their_stages(bench_report: Any) -> None:
+    """Stages add up to the mean; the median, which a detection in every third frame does not move, is another."""
+    report = bench_report()
+    lines = table(report).splitlines()
+    (frame,) = (row for row in report.of("frame") if row.candidate == "onnx int8")
+    first, second = (i for i, line in enumerate(lines) if line.startswith("frame"))
+    shown = [next(line for line in lines[start:] if line.startswith("onnx int8")).split() for start in (first, second)]
+    assert shown[0][2] == milliseconds(frame.latency.mean_ms)
+    assert shown[1][2:] == [milliseconds(row.latency.mean_ms) for row in _stages(report, "onnx int8")]
+
+
+def _stages(report: Any, name: str) -> list[Any]:
+    rows = (row for stage in STAGES for row in report.of("frame", stage=stage))
+    return [row for row in rows if row.candidate == name]
+
+
+def test_a_frequency_that_fell_in_between_is_shown(bench_report: Any) -> None:
+    """Slowed down in the middle and fast again at the end: its lowest is what tells; flags from before the run too."""
+    first, last = bench_report().states
+    slow = dataclasses.replace(first, frequency_mhz=600.0)
+    text = table(bench_report(states=(dataclasses.replace(first, since_boot="under-voltage"), slow, last)))
+    assert "MHz 1800 → 600 → 1800" in text
+    assert "since boot under-voltage" in text
+
+
+def test_a_harness_that_costs_too_much_is_said(bench_report: Any) -> None:
+    """More than 2 % of the fastest artefact."""
+    assert "5.0% of the fastest artefact's p50, MORE than the 2%" in table(bench_report(factors={"null": 5.0}))
 
 
 def test_what_went_wrong_is_said(bench_report: Any) -> None:
