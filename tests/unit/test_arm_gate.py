@@ -16,6 +16,7 @@ from benchmarks.arm.gate import BASELINE, Record, judge, off, read_record, write
 from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import read_card
 from edge_runtime.errors import DataError, RegressionError
+from edge_runtime.recogniser import STAGES
 
 RECORD = Record(
     conditions={"qemu": "7.2.22", "3.11 numpy": "2.4.6"},
@@ -140,3 +141,23 @@ def test_int8_pays_on_the_pi_5_and_the_estimate_spans_its_anchors() -> None:
 def test_no_estimate_without_an_anchor() -> None:
     """A record that did not count YuNet estimates nothing."""
     assert estimate(dataclasses.replace(RECORD, counts={}), "pi5", 1) is None
+
+
+def test_the_page_shows_the_baseline() -> None:
+    """Millions of instructions a face and a frame in docs/benchmarks.md are the committed counts, rounded."""
+    counts = read_record(BASELINE).counts
+    page = (Path(__file__).parents[2] / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+    def both(place: str, form: str = ".3g") -> str:
+        return " · ".join(f"{counts[f'{board} / {place}'] / 1e6:{form}}" for board in ("pi5", "pi4"))
+
+    artefacts = ("tflite int8", "tflite fp32", "onnx int8", "onnx fp32", "openvino fp32")
+    for bundle in shipped_bundles():
+        cells = [both(f"3.11 / {bundle} {artefact} / face") for artefact in artefacts]
+        cells.append(both(f"3.11-legacy / {bundle} tflite int8 / face"))
+        assert f"| {bundle} | {' | '.join(cells)} |" in page
+    for name, detector in (("YuNet", "yunet"), ("MTCNN", "mtcnn")):
+        places = [f"3.11 / frame by {detector} / {stage}" for stage in STAGES]
+        totals = (sum(counts[f"{board} / {place}"] for place in places) / 1e6 for board in ("pi5", "pi4"))
+        cells = [*(both(place, ".1f") for place in places), " · ".join(f"{total:.1f}" for total in totals)]
+        assert f"| {name} in every third frame | {' | '.join(cells)} |" in page
