@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -124,9 +125,20 @@ def console() -> NoReturn:
     sys.exit(code)
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose errors name no credentials: a forgotten flag or command makes an address any other argument."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and end with exit code 2."""
+        from edge_runtime.sources.address import redacted
+
+        # argparse quotes what it refuses, or names it after an option and =
+        super().error(re.sub(r"(?<=['\"=]).*", lambda refused: redacted(refused[0]), message, count=1, flags=re.DOTALL))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Every error of the project's own becomes one line on standard error."""
-    parser = argparse.ArgumentParser(prog="fer-edge", description="Facial-emotion recognition for small boards.")
+    parser = Parser(prog="fer-edge", description="Facial-emotion recognition for small boards.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if (two := " ".join(arguments[:2])) in COMMANDS:  # a command of two words is one name to argparse
@@ -141,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options_class = _load(command.options)
                 add_options(subparser, options_class)
         parsed, others = parser.parse_known_args(arguments)
-        if others:  # argparse itself would print a forgotten flag's address with the password in it
+        if others:  # argparse itself would name them without quotes
             from edge_runtime.sources.address import redacted
 
             parser.error(f"unrecognized arguments: {' '.join(map(redacted, others))}")

@@ -64,6 +64,8 @@ class HealthWatch:
 
     def _run(self) -> None:
         self.health = read_health(self._root)
+        if self.health.throttling not in NOT_THROTTLED:
+            print(f"board: {self.health}", file=sys.stderr, flush=True)
         while not self._stop.wait(EVERY_S):
             before, self.health = self.health, read_health(self._root)
             if self.health.throttling != before.throttling:

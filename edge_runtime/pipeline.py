@@ -134,8 +134,6 @@ def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: R
     """Pass every frame of ``source`` through ``recogniser`` into ``sinks``, and count it in ``stats``."""
     with contextlib.nullcontext(source) if source.live else contextlib.closing(read_ahead(source)) as frames:
         for frame in tqdm(frames, desc="frames", unit="frame", leave=False, mininterval=0.5, disable=None):
-            if source.still:
-                recogniser.reset()
             result = recogniser.process(frame)
             started_ns = time.perf_counter_ns()
             for sink in sinks:

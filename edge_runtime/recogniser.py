@@ -21,14 +21,14 @@ from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_pi
 from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import Tracker
 from edge_runtime.pace import Pace
-from edge_runtime.results import DetectionReport, Detections, Face, Frame, FrameResult
+from edge_runtime.results import NO_DETECTIONS, DetectionReport, Detections, Face, Frame, FrameResult
 
 STAGES = ("detect", "track", "align", "classify")
 """The stages that ``FrameResult.stage_ms`` gives, in the order in which a frame passes them."""
 
 
 class Recogniser:
-    """Finds, follows and reads the faces of one video; call it with one frame after the other.
+    """Finds, follows and reads the faces of one video, or of pictures; call it with one frame after the other.
 
     The detector looks at every ``detect_every``-th frame, and sooner where following the faces is in doubt; with a
     ``budget_ms`` a frame, as often and on as large a picture as the budget allows. Each face is read in every frame.
@@ -47,7 +47,7 @@ class Recogniser:
     ) -> None:
         """Join a classifier and a detector. ``raw``: no averaging over time, the most probable emotion is shown.
 
-        ``min_face`` in pixels of the frame and ``min_score`` in [0, 1]: what the detector finds below them is no face.
+        ``min_face`` in pixels of the frame and ``min_score`` in [0, 1]: faces that are found below them are not shown.
         Raises ``UsageError`` for values out of range.
         """
         for name, value, holds, expected in (
@@ -102,18 +102,27 @@ class Recogniser:
         self._pace = Pace(interval=self._every, budget_ms=self._budget_ms, widest=self._widest)
         self.detector.detect_width = self._widest
 
-    def __call__(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
-        """Return the faces of ``image`` uint8 (h, w, 3) BGR, from left to right."""
-        return self.process(Frame(image=image, index=0, captured_ns=time.monotonic_ns())).faces
+    def __call__(self, frame: Frame | NDArray[np.uint8]) -> tuple[Face, ...]:
+        """Return the faces of a source's frame, or of an image uint8 (h, w, 3) BGR of this moment, from left to right.
+
+        An image is taken for the newest one of a live video. Of a file pass the frames: they know its time, and which
+        pictures are no video.
+        """
+        if not isinstance(frame, Frame):
+            frame = Frame(image=frame, index=0, captured_ns=time.monotonic_ns())
+        return self.process(frame).faces
 
     def process(self, frame: Frame) -> FrameResult:
         """Return the faces of ``frame`` from left to right, and the milliseconds of each stage.
 
-        An empty picture holds none. Raises ``UsageError`` when its picture is not uint8 (h, w, 3).
+        A still picture is looked at as if there had been none before it. An empty one holds no face. Raises
+        ``UsageError`` when the picture is not uint8 (h, w, 3).
         """
         import cv2
 
         check_picture(frame.image)
+        if frame.still:
+            self.reset()
         if not frame.image.size:
             report = DetectionReport(ran=False, every=self._pace.interval, width=self._pace.width)
             return FrameResult(frame=frame, faces=(), stage_ms=dict.fromkeys(STAGES, 0.0), detection=report)
@@ -126,10 +135,12 @@ class Recogniser:
         detect = self._pace.due(doubt=not motion.sure[shown].all())
         report = DetectionReport(ran=detect, every=self._pace.interval, width=self._pace.width)
         if detect:
-            found = self._find(frame)
+            found, hidden_xyxy = self._find(frame)
         detected = time.perf_counter_ns()
         if detect:
             tracker.update(found, now_ns)
+            if len(hidden_xyxy):
+                tracker.hide(hidden_xyxy, now_ns)
             shown = tracker.shown(now_ns)
         faces = tracker.faces.select(shown)
         tracked = time.perf_counter_ns()
@@ -157,11 +168,15 @@ class Recogniser:
             unshown_xyxy=tuple(map(tuple, tracker.faces.boxes_xyxy[unshown].tolist())),
         )
 
-    def _find(self, frame: Frame) -> Detections:
+    def _find(self, frame: Frame) -> tuple[Detections, NDArray[np.float32]]:
+        """Return the faces to show, and the boxes (n, 4) of what was found besides."""
         found = self.detector.detect(frame.image, frame.reduced)
-        found = found.select((np.abs(found.boxes_xyxy) <= MAX_SIDE_PX).all(axis=1) & alignable(found.landmarks))
+        found = found.select(np.all(np.abs(found.boxes_xyxy) <= MAX_SIDE_PX, axis=1))
         sides = (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).min(axis=1)
-        return found.select((sides >= max(self._min_face, 1)) & (found.scores >= self._min_score))
+        wanted = alignable(found.landmarks) & (sides >= max(self._min_face, 1)) & (found.scores >= self._min_score)
+        if wanted.all():
+            return found, NO_DETECTIONS.boxes_xyxy
+        return found.select(wanted), found.boxes_xyxy[~wanted & (sides >= 1)]
 
     def _name(
         self, faces: Detections, ids: NDArray[np.int64], probabilities: NDArray[np.float32], now_ns: int

@@ -21,6 +21,7 @@ class Frame:
     ``image``: uint8 (h, w, 3) BGR. ``captured_ns``: nanoseconds on a clock that never runs back: the monotonic clock
     of a live source, the place in the clip of a file. ``dropped``: frames of a live source that were never taken, up
     to this one. ``reduced``: the same picture in grey, uint8 (h', w'), where the camera delivers a small one as well.
+    ``still``: a picture for itself, not the next moment of a video.
     """
 
     image: NDArray[np.uint8]
@@ -28,6 +29,7 @@ class Frame:
     captured_ns: int
     dropped: int = 0
     reduced: NDArray[np.uint8] | None = None
+    still: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class DetectionReport:
 class FrameResult:
     """All faces of one frame, from left to right, what each stage took in milliseconds, and how detection was done.
 
-    ``unshown_xyxy``: boxes of what may be faces, too: found once so far, or not found lately.
+    ``unshown_xyxy``: boxes of what may be faces, too: found once so far, not found lately, or not what was asked for.
     """
 
     frame: Frame

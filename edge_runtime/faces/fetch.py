@@ -53,10 +53,10 @@ class FetchOptions:
 
 
 def fetch(options: FetchOptions) -> None:
-    """Download a model into the cache, unless it is there, and say where."""
+    """Download a model into the cache, unless it is there and whole, and say where."""
     download = DOWNLOADS[options.model]
     path = cached(download)
-    if not path.is_file():
+    if not _is_whole(download, path):
         retrieve(download, path)
     print(path)
 
@@ -65,6 +65,13 @@ def cached(download: Download) -> Path:
     """Return where a download lies in the user's cache, whether it is there or not."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "fer-edge" / download.name
+
+
+def _is_whole(download: Download, path: Path) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == download.sha256
+    except OSError:
+        return False
 
 
 def retrieve(download: Download, path: Path) -> None:

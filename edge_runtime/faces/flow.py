@@ -62,7 +62,8 @@ class Flow:
         """
         import cv2
 
-        share = min(1.0, _LARGEST_SIDE_PX / max(grey.shape))
+        # the shorter side keeps a pixel, however long the other one is
+        share = min(1.0, max(_LARGEST_SIDE_PX / max(grey.shape), 1 / min(grey.shape)))
         small = cv2.resize(grey, None, fx=share, fy=share, interpolation=cv2.INTER_AREA) if share < 1 else grey.copy()
         before, self._before = self._before, small.astype(np.uint8, copy=False)
         n, centre = len(boxes_xyxy), _complex((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2)

@@ -26,7 +26,8 @@ class Tracker:
     Detections are assigned to tracks so that the sum of overlaps is largest (Hungarian method, by lapx). A face is
     shown once two detections have found it, so that a blob of one frame never appears; those of the first frame are
     shown at once, for there is no past to doubt them by. A face that is not found again stays for one detection or
-    0.4 s, whichever is longer, then hides; it keeps its id for 2 s, should it come back near the place.
+    0.4 s, whichever is longer, then hides; it keeps its id for 2 s, should it come back near the place. What is found
+    and not to be shown is followed under the id 0 until the next detection.
     """
 
     faces: Detections = NO_DETECTIONS
@@ -45,6 +46,8 @@ class Tracker:
 
     def update(self, found: Detections, now_ns: int) -> None:
         """Take what a detector found in this frame, at ``now_ns`` on the clock of the frames."""
+        if not self.ids.all():  # what was hidden: it has been looked for anew
+            self._keep(self.ids > 0)
         track, detection = _assign(box_overlap(self.faces.boxes_xyxy, found.boxes_xyxy))
         self._missed += 1
         self._missed[track] = 0
@@ -58,9 +61,18 @@ class Tracker:
             own[track] = new[detection]
         fresh = np.ones(len(found), bool)
         fresh[detection] = False
-        self._add(found.select(fresh), now_ns)
+        n = len(found) - len(detection)
+        self._add(found.select(fresh), np.arange(self._next_id, self._next_id + n), 1 if self._started else 2, now_ns)
+        self._next_id += n
         self._keep(now_ns - self._seen_ns <= _KEPT_NS)
         self._started = True
+
+    def hide(self, boxes_xyxy: NDArray[np.float32], now_ns: int) -> None:
+        """Follow what is in ``boxes_xyxy`` (n, 4), too, until the next ``update``, and never show it."""
+        n = len(boxes_xyxy)
+        landmarks = np.zeros((n, 5, 2), np.float32)
+        unknown = Detections(boxes_xyxy=boxes_xyxy, scores=np.zeros(n, np.float32), landmarks=landmarks)
+        self._add(unknown, np.zeros(n, np.int64), 0, now_ns)
 
     def shown(self, now_ns: int) -> NDArray[np.intp]:
         """Return the indices of the tracks to show, from left to right."""
@@ -69,16 +81,15 @@ class Tracker:
         order: NDArray[np.intp] = index[np.argsort(self.faces.boxes_xyxy[index, 0], kind="stable")]
         return order
 
-    def _add(self, found: Detections, now_ns: int) -> None:
+    def _add(self, found: Detections, ids: NDArray[np.int64], hits: int, now_ns: int) -> None:
         n, old = len(found), self.faces
         self.faces = Detections(
             boxes_xyxy=np.concatenate([old.boxes_xyxy, found.boxes_xyxy]),
             scores=np.concatenate([old.scores, found.scores]),
             landmarks=np.concatenate([old.landmarks, found.landmarks]),
         )
-        self.ids = np.concatenate([self.ids, np.arange(self._next_id, self._next_id + n)])
-        self._next_id += n
-        self._hits = np.concatenate([self._hits, np.full(n, 1 if self._started else 2)])
+        self.ids = np.concatenate([self.ids, ids])
+        self._hits = np.concatenate([self._hits, np.full(n, hits)])
         self._missed = np.concatenate([self._missed, np.zeros(n, np.int64)])
         self._seen_ns = np.concatenate([self._seen_ns, np.full(n, now_ns)])
 

@@ -20,12 +20,15 @@ class YuNet:
     name = "yunet"
 
     def __init__(self, file: Path, *, score_threshold: float = 0.7) -> None:
-        """Load ``file``. Raises ``UsageError`` when it is missing or is no YuNet."""
+        """Load ``file``. Raises ``UsageError`` when it cannot be read or is no YuNet."""
         import cv2
 
-        if not file.is_file():
-            raise UsageError("YuNet file not found", expected="a file", got=str(file), next_step=_NEXT_STEP)
-        model = np.frombuffer(file.read_bytes(), np.uint8)  # not by name: OpenCV takes a file for what its suffix says
+        try:
+            content = file.read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: no name that a file can have
+            what, got = f"YuNet's file {file}", getattr(error, "strerror", None) or str(error)
+            raise UsageError(what, expected="a file to read", got=got, next_step=_NEXT_STEP) from error
+        model = np.frombuffer(content, np.uint8)  # not by name: OpenCV takes a file for what its suffix says
         self._size_wh = (320, 320)
         try:
             with quiet():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Protocol
@@ -52,8 +53,9 @@ class PartialFile:
             raise SinkError(str(self.path), expected="its folder", got=str(error), next_step=step) from error
 
     def remove(self) -> None:
-        """Leave nothing behind."""
-        self.partial.unlink(missing_ok=True)
+        """Leave nothing behind, as far as the disk still allows."""
+        with contextlib.suppress(OSError):  # read-only by now, or gone: the error that led here is the one to tell
+            self.partial.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, got: str) -> UsageError:

@@ -73,9 +73,18 @@ class JsonlSink:
         try:
             yield
         except OSError as error:
+            if not self._file:
+                _let_go_of_standard_output()
             where, step = (self._file.path, "free some space") if self._file else ("-", "keep the reader running")
             got = error.strerror or str(error)
             raise SinkError(f"jsonl:{where}", expected="room for another line", got=got, next_step=step) from error
+
+
+def _let_go_of_standard_output() -> None:
+    """Send to nowhere what could not be written: Python would try again at its end, and end with a code of its own."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def line(result: FrameResult, elapsed_ms: float, age_ms: float | None = None) -> dict[str, Any]:

@@ -21,6 +21,9 @@ CODECS = {".webm": "VP80", ".mp4": "mp4v"}
 _LEAST_FREE = 64 << 20
 _LOOK_EVERY = 30
 
+# Of the first frame, whose size is the video's. Sides of one pixel are refused, VP8 files of a few cannot be read again
+_LEAST_SIDE_PX = 16
+
 # Above it a sink that is too slow for its frames could not catch up by leaving some out
 _MOST_TIMES = 6
 
@@ -38,16 +41,20 @@ class VideoSink:
         self._file, self._fps, self._style = PartialFile(path), fps, style
         self._written, self._began_ns, self._look_at = 0, 0, 0
         self._writer: cv2.VideoWriter | None = None
-        self._size_wh = (0, 0)
+        self._size_wh, self._too_small = (0, 0), 0
 
     def write(self, result: FrameResult) -> None:
         """Draw and encode one frame, scaled to the first one's size: a video can hold no other.
 
         It is written as often as its time asks, at most six times, so that the video runs as fast as what it shows: the
-        frames that a busy loop could not take are stood in for by those that it took.
+        frames that a busy loop could not take are stood in for by those that it took. Until the first frame of at least
+        16×16 pixels there is no video.
         """
         height, width = result.frame.image.shape[:2]
         if self._writer is None:
+            if min(width, height) < _LEAST_SIDE_PX:
+                self._too_small += 1
+                return
             codec = cv2.VideoWriter.fourcc(*CODECS[self._file.path.suffix.lower()])
             self._size_wh, self._began_ns = (width, height), result.frame.captured_ns
             self._writer = cv2.VideoWriter(str(self._file.partial), codec, self._fps, self._size_wh)
@@ -72,8 +79,12 @@ class VideoSink:
 
     def _look_for_room(self) -> None:
         self._look_at = self._written + _LOOK_EVERY
-        if shutil.disk_usage(self._file.path.parent).free < _LEAST_FREE:
+        try:
+            free = shutil.disk_usage(self._file.path.parent).free
             got, step = "a disk that is nearly full", "free some space, or name another disk"
+        except OSError as error:
+            free, got, step = 0, error.strerror or str(error), "look at the folder and give the command again"
+        if free < _LEAST_FREE:
             expected = f"{_LEAST_FREE >> 20} MiB free"
             raise SinkError(f"video {self._file.path}", expected=expected, got=got, next_step=step)
 
@@ -87,10 +98,15 @@ class VideoSink:
     def close(self) -> None:
         """Finish the container and put the file in its place; without a single frame there is no file.
 
-        Raises ``SinkError`` when it is not whole after all: of quotas and limits the disk says nothing.
+        Raises ``SinkError`` when it is not whole after all, for of quotas and limits the disk says nothing, and when
+        all frames were too small.
         """
         if self._writer is None:
             self._file.remove()
+            if self._too_small:
+                what, expected = f"video {self._file.path}", f"a frame of {_LEAST_SIDE_PX}×{_LEAST_SIDE_PX} pixels"
+                got, step = f"{self._too_small}, all smaller", "name a source of larger pictures"
+                raise SinkError(what, expected=expected, got=got, next_step=step)
             return
         self._writer.release()
         with quiet():

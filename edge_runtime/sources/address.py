@@ -9,28 +9,34 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_runtime.errors import SourceError
+from edge_runtime.errors import SourceError, UsageError
 from edge_runtime.sources.base import ANY_CAMERA, Camera, CameraOptions, Source
 from edge_runtime.sources.live import LiveSource, Patience
 
 _MAX_DIGITS = 9  # OpenCV takes a camera index as a C int
-_DEVICE = re.compile(r"/dev/video\d+")
+_DEVICE = re.compile(r"/dev/(video\d+|v4l/[!-~]+)")  # below v4l/ are names that survive replugging
 _STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
 
 
 def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Patience | None = None) -> Source:
     """Open what ``address`` names; raise ``SourceError`` when it does not exist or cannot be read.
 
-    ``0``, ``webcam:0`` or ``/dev/video0``: a camera · ``picamera2:`` or ``picamera2:1``: a camera of a Raspberry Pi ·
-    ``rtsp://…`` or ``http://…``: a network camera · ``synthetic:PICTURE``: a clip that pans and zooms over a picture ·
-    anything else: the path of a picture, a folder of pictures or a video file.
+    ``0``, ``webcam:0``, ``/dev/video0`` or ``/dev/v4l/by-id/…``: a camera · ``picamera2:`` or ``picamera2:1``: a camera
+    of a Raspberry Pi · ``rtsp://…`` or ``http://…``: a network camera · ``synthetic:PICTURE``: a clip that pans and
+    zooms over a picture · anything else: the path of a picture, a folder of pictures or a video file.
+
+    Raise ``UsageError`` when ``camera`` asks something of a source that is not a camera of this machine.
     """
-    if opener := _opener(address, camera):
+    opener = _opener(address, camera)
+    if camera.flags and (opener is None or _is_stream(address)):
+        expected, step = "a camera of this machine as --source", "leave out what is asked of it, or name a camera"
+        raise UsageError(" ".join(camera.flags), expected=expected, got=repr(redacted(address)), next_step=step)
+    if opener:
         return LiveSource(redacted(address), opener, patience=patience, say=_say)
     kind, _, rest = address.partition(":")
     if kind in ("webcam", "picamera2"):
         expected, step = f"{kind}: and a number, as in {kind}:0", "correct --source"
-        raise SourceError("camera address", expected=expected, got=repr(address), next_step=step)
+        raise SourceError("camera address", expected=expected, got=repr(redacted(address)), next_step=step)
     if kind == "synthetic" and rest:
         from edge_runtime.sources.synthetic import PanSource
 
@@ -57,12 +63,15 @@ def redacted(address: str) -> str:
     """Return ``address`` without the credentials in it: those before an @, and the values of a query.
 
     An @ elsewhere may be that of a password with a / or ? in it: of such an address only the protocol is shown.
+    Without :// it may be a mistyped address: what stands before an @ is hidden when there is a colon in it.
     """
-    if "://" not in address:
-        return address
+    protocol, mark, _ = address.partition("://")
+    if not mark:
+        before, _, rest = address.rpartition("@")
+        return re.sub(r"([?&]\w+=)[^&#]*", r"\1…", f"…@{rest}" if ":" in before else address)
     whole = re.fullmatch(r"(\w+://)([^/?#@]*@)?([^@]*)", address, re.DOTALL)
     if not whole:
-        return address.partition("://")[0] + "://…"
+        return redacted(protocol) + "://…"
     return whole[1] + ("…@" if whole[2] else "") + re.sub(r"=[^&#]*", "=…", whole[3])
 
 
@@ -77,7 +86,7 @@ def _opener(address: str, camera: CameraOptions) -> Callable[[], Camera] | None:
     target: int | str
     if _is_number(index):
         target = int(index)
-    elif _DEVICE.fullmatch(address) or address.lower().startswith(_STREAMS):
+    elif _DEVICE.fullmatch(address) or _is_stream(address):
         target = address
     else:
         return None
@@ -85,6 +94,10 @@ def _opener(address: str, camera: CameraOptions) -> Callable[[], Camera] | None:
 
     name = f"camera {target}" if isinstance(target, int) else redacted(address)
     return lambda: OpenCvCamera(target, name, camera)
+
+
+def _is_stream(address: str) -> bool:
+    return address.lower().startswith(_STREAMS)
 
 
 def _is_number(text: str) -> bool:

@@ -81,6 +81,12 @@ class CameraOptions:
                 step = "correct the option"
                 raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step=step)
 
+    @property
+    def flags(self) -> list[str]:
+        """The command line's names of what is asked for."""
+        asked = {"--camera-size": self.size_wh, "--camera-fps": self.fps, "--mjpg": self.mjpg}
+        return [flag for flag, value in asked.items() if value]
+
 
 ANY_CAMERA = CameraOptions()
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import SourceError
 from edge_runtime.results import Frame
+from edge_runtime.sources.address import redacted
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
@@ -24,7 +25,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         encoded = np.fromfile(path, np.uint8)
     except (OSError, ValueError) as error:  # ValueError: no name that a file can have
         raise SourceError(
-            f"{path}",
+            redacted(f"{path}"),  # which may be no path but synthetic: and an address
             expected="a picture",
             got=getattr(error, "strerror", None) or str(error),
             next_step="correct --source",
@@ -51,13 +52,16 @@ class PictureSource:
     fps = 1.0
 
     def __init__(self, path: Path) -> None:
-        """Read the first picture; raise ``SourceError`` when it is not one, or the folder holds none."""
+        """Read the first picture; raise ``SourceError`` when it is not one, or the folder shows none."""
         self.paths = [path]
         if path.is_dir():
-            self.paths = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+            expected, got = "pictures, " + ", ".join(sorted(PICTURE_SUFFIXES)), "none"
+            try:
+                self.paths = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+            except OSError as error:  # a folder that may not be read
+                self.paths, got = [], error.strerror or str(error)
             if not self.paths:
-                expected = "pictures, " + ", ".join(sorted(PICTURE_SUFFIXES))
-                raise SourceError(f"folder {path}", expected=expected, got="none", next_step="correct --source")
+                raise SourceError(f"folder {path}", expected=expected, got=got, next_step="correct --source")
         self._first = read_picture(self.paths[0])
 
     def __iter__(self) -> Iterator[Frame]:
@@ -65,7 +69,8 @@ class PictureSource:
         started_ns = time.monotonic_ns()
         for index, path in enumerate(self.paths):
             image = read_picture(path) if index else self._first
-            yield Frame(image=image, index=index, captured_ns=started_ns + round(index * 1e9 / self.fps))
+            place_ns = round(index * 1e9 / self.fps)
+            yield Frame(image=image, index=index, captured_ns=started_ns + place_ns, still=True)
 
     def __enter__(self) -> Self:
         """Return the source."""

@@ -26,7 +26,11 @@ class Patience:
     """Without a frame for so long, it is given up and opened again."""
     first_wait_s: float = 0.25
     longest_wait_s: float = 10.0
-    """The wait before each attempt doubles from the first to the longest; a frame makes it short again."""
+    """The wait before each attempt doubles from the first to the longest."""
+    steady_s: float = 10.0
+    """A camera that was there for longer makes the wait short again; one that comes and goes does not."""
+    flapping_wait_s: float = 1.0
+    """The longest wait after a camera that gave a frame, however soon it went."""
     give_up_after_s: float = 300.0
     """Without a frame for so long in all, in spite of every attempt, the source ends with an error."""
     first_frame_s: float = 15.0
@@ -80,6 +84,7 @@ class LiveSource:
         self._name, self._open, self._say = name, open_camera, say or (lambda _: None)
         self._patience = patience or Patience()
         camera = open_camera()
+        self._opened_ns = time.monotonic_ns()  # from then on the watchdog counts: a first frame may take its time
         self.fps = camera.fps
         self.mailbox = Mailbox()
         self.reopened = 0
@@ -90,23 +95,20 @@ class LiveSource:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the newest frame each time; raise ``SourceError`` when the camera stays away for good."""
         patience, last_ns = self._patience, time.monotonic_ns()
-        reopened_ns = last_ns
         allowed_s = min(patience.first_frame_s, patience.give_up_after_s)
         while not self._stop.is_set():
             frame = self.mailbox.take(min(patience.stall_s, 0.5))
             now_ns = time.monotonic_ns()
             if frame is not None:
                 last_ns, allowed_s = now_ns, patience.give_up_after_s
-                reopened_ns = now_ns
                 yield frame
             elif now_ns - last_ns > allowed_s * 1e9:
                 raise self._gone(f"none for {allowed_s:g} s")
-            elif now_ns - reopened_ns > patience.stall_s * 1e9 and self._reader.reading:
+            elif self._reader.reading and now_ns - max(last_ns, self._opened_ns) > patience.stall_s * 1e9:
                 # a read that hangs in a driver cannot be interrupted: leave its thread to it, and begin another
                 self._say(f"{self._name} has stalled; opening it again")
                 self._reader.abandon()
                 self._start(None)
-                reopened_ns = now_ns
 
     def _start(self, camera: Camera | None) -> None:
         self._reader = _Reader(self, camera)
@@ -114,18 +116,22 @@ class LiveSource:
 
     def deliver(self, picture: Picture) -> None:
         """Put one picture into the mailbox."""
-        self._wait_s = self._patience.first_wait_s
+        self._wait_s = min(self._wait_s, self._patience.flapping_wait_s)
         captured_ns = time.monotonic_ns()
         self.mailbox.put(Frame(image=picture.image, index=0, captured_ns=captured_ns, reduced=picture.reduced))
 
     def reopen(self, stop: threading.Event) -> Camera | None:
         """Try to open the camera again, with longer and longer pauses, until it opens or ``stop`` is set."""
+        if time.monotonic_ns() - self._opened_ns > self._patience.steady_s * 1e9:
+            self._wait_s = self._patience.first_wait_s
         while not stop.wait(self._wait_s):
-            self._wait_s = min(2 * self._wait_s, self._patience.longest_wait_s)
+            # half of the time that is allowed: one attempt at least comes before giving up
+            self._wait_s = min(2 * self._wait_s, self._patience.longest_wait_s, self._patience.give_up_after_s / 2)
             try:
                 camera = self._open()
             except Exception:  # noqa: BLE001, S112  (whatever a driver raises, this attempt has failed)
                 continue
+            self._opened_ns = time.monotonic_ns()
             self.reopened += 1
             self._say(f"{self._name} is open again")
             return camera

@@ -72,6 +72,6 @@ class PiCamera:
 
 
 def _reduced_wh(width: int, height: int) -> tuple[int, int]:
-    """Size of the small stream: 320 pixels wide at most, and even, as YUV420 must be."""
-    share = min(1.0, REDUCED_WIDTH / width)
-    return round(width * share / 2) * 2, round(height * share / 2) * 2
+    """Size of the small stream: 320 pixels wide at most, no larger than the other, and even, as YUV420 must be."""
+    reduced = min(width, REDUCED_WIDTH)
+    return reduced // 2 * 2, height * reduced // width // 2 * 2

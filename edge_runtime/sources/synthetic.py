@@ -31,8 +31,9 @@ class PanSource:
         """Read the picture; raise ``SourceError`` when it is not one."""
         original = read_picture(picture)
         self._size_wh = original.shape[1], original.shape[0]
-        # warpAffine samples with gaps where it shrinks, so a picture that is larger than a frame is first averaged down
-        share = min(1.0, 1.25 * SIZE_WH[0] / self._size_wh[0])
+        # warpAffine samples with gaps where it shrinks, so a picture that is larger than a frame is first averaged
+        # down; to one row at least, however flat it is
+        share = min(1.0, max(1.25 * SIZE_WH[0] / self._size_wh[0], 1 / self._size_wh[1]))
         self._reduced = cv2.resize(original, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
 
     def transform(self, index: int) -> NDArray[np.float64]:

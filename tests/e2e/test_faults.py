@@ -166,6 +166,34 @@ def test_a_reader_slower_than_the_camera(
     assert len(read) + int(missed) - len(loop.frames()) in (0, 1)
 
 
+@pytest.mark.parametrize(("reader", "got"), [("gone", "Broken pipe"), ("full", "No space left on device")])
+def test_standard_output_that_takes_nothing(even_picture: Path, reader: str, got: str) -> None:
+    """A pipe whose reader has gone, as head goes, and a full disk: one message, exit code 5 and no word of Python's.
+
+    The line that was not taken stays in Python's buffer, and Python would try again when it ends.
+    """
+    if reader == "gone":
+        end, out = os.pipe()
+        os.close(end)
+    else:
+        out = os.open("/dev/full", os.O_WRONLY)
+    command = [sys.executable, "-m", "edge_runtime", "run", "--source", even_picture, "--detector", "mtcnn"]
+    done = subprocess.run(
+        [*command, "--sink", "jsonl:-"],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},  # empty is not set
+    )
+    os.close(out)
+    assert done.returncode == 5, done.stderr
+    assert f"fer-edge: jsonl:-: expected room for another line, got {got}. Next: " in done.stderr
+    assert "ignored" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 HUNG = """
 import cv2, numpy as np
 from edge_runtime import cli

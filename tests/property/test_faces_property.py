@@ -54,14 +54,19 @@ class Scripted:
 CARD = read_card(bundle_folder("student"))
 
 
-@given(clip=st.lists(detections(), min_size=1, max_size=4), times_ns=st.lists(st.integers(0, 2**62), min_size=4))
-def test_any_detections_are_followed_and_shown(clip: list[Detections], times_ns: list[int]) -> None:
+@given(
+    clip=st.lists(detections(), min_size=1, max_size=4),
+    times_ns=st.lists(st.integers(0, 2**62), min_size=4),
+    min_score=st.sampled_from([0.0, 0.5]),
+)
+def test_any_detections_are_followed_and_shown(clip: list[Detections], times_ns: list[int], min_score: float) -> None:
     """Any boxes and landmarks, at any times, give results that can be drawn, hidden and written as strict JSON."""
     detector = Scripted()
     running = Recogniser(
         EmotionClassifier(CARD, CARD.artefacts[0], NullBackend()),
         ReducedDetector(detector=detector, detect_width=320),
         detect_every=1,
+        min_score=min_score,
     )
     for index, (found, now_ns) in enumerate(zip(clip, times_ns, strict=False)):
         detector.found = found

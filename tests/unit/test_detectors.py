@@ -213,13 +213,18 @@ def test_yunet_without_a_file_says_how_to_name_one(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_yunet_file_that_is_missing_or_foreign_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file, an empty one, text, and the model of another network are each refused at once, under "auto", too."""
+    """No file, an empty one, text, and the model of another network are each refused at once, under "auto", too.
+
+    So is a file that is there and cannot be read.
+    """
     monkeypatch.delenv(YUNET_VARIABLE, raising=False)
     (tmp_path / "empty.onnx").touch()
     (tmp_path / "text.onnx").write_text("not a model")
     for file in (
         tmp_path / "missing.onnx",
         tmp_path,
+        Path("/proc/self/mem"),
+        tmp_path / "a\0b",
         tmp_path / "empty.onnx",
         tmp_path / "text.onnx",
         mtcnn_files()["onet"],

@@ -118,6 +118,19 @@ def test_the_command_fetches_once(
     assert cached(download(server)).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("garbage", [b"", b"<html>sign in</html>", CONTENT[:-1] + b"x"])
+def test_a_damaged_file_in_the_cache_is_fetched_anew(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, garbage: bytes
+) -> None:
+    """What lies there counts only with the right content."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fetching, "DOWNLOADS", {"yunet": download(server)})
+    (tmp_path / "fer-edge").mkdir()
+    cached(download(server)).write_bytes(garbage)
+    assert main(["fetch", "yunet"]) == 0
+    assert cached(download(server)).read_bytes() == CONTENT
+
+
 def test_the_pinned_file_is_the_one_that_is_tested_with(yunet_file: Path) -> None:
     """Size and sha256 of the download are those of the file that every test of YuNet uses."""
     assert yunet_file.stat().st_size == fetching.YUNET.size

@@ -84,6 +84,26 @@ def test_nothing_is_left_out_of_the_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert str(read_health(tmp_path)) == "temperature unknown · throttling unknown (since boot: unknown)"
 
 
+def test_what_is_wrong_from_the_start_is_said_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A weak supply is told of with the first state, once, and not only when the run ends weeks later."""
+    seen = threading.Semaphore(0)
+
+    def run(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        seen.release()
+        return subprocess.CompletedProcess([], 0, stdout="throttled=0x10001")
+
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(health, "EVERY_S", 0.01)
+    with HealthWatch(tmp_path):
+        for _ in range(4):
+            assert seen.acquire(timeout=10)
+    said = "board: temperature unknown · throttling under-voltage (since boot: under-voltage)\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_change_is_said_while_the_loop_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

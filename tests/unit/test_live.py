@@ -202,6 +202,44 @@ def test_a_camera_that_opens_and_delivers_nothing_is_not_hammered() -> None:
     assert shop.opened <= 7
 
 
+def test_a_camera_that_comes_and_goes_is_opened_less_and_less_often() -> None:
+    """A frame an opening makes no wait short again, but none very long; a camera that stays does."""
+    shop = Shop(*(FakeCamera(1) for _ in range(4)), FakeCamera(200, pause_s=0.005), FakeCamera(1_000))
+    patience = Patience(first_wait_s=0.05, longest_wait_s=10, steady_s=0.3, flapping_wait_s=0.5, give_up_after_s=20)
+    started_s = time.monotonic()
+    with LiveSource("camera", shop.open, patience=patience) as source:
+        next(frame for frame in source if source.reopened == 4)
+        assert time.monotonic() - started_s >= 0.05 + 0.1 + 0.2 + 0.4
+        assert source._wait_s == 0.5
+        next(frame for frame in source if source.reopened == 5)  # the fifth stayed for a second
+        assert source._wait_s == 0.1
+
+
+def test_a_camera_that_comes_and_goes_is_not_waited_for_until_it_is_given_up() -> None:
+    """However long the waits have become, an attempt comes before the end."""
+    patience = Patience(first_wait_s=0.3, longest_wait_s=10, give_up_after_s=0.8)
+    shop = Shop(*(FakeCamera(1) for _ in range(4)), FakeCamera(1_000))
+    with LiveSource("camera", shop.open, patience=patience) as source:
+        assert len(take(source, 10)) == 10
+
+
+def test_a_camera_that_is_back_has_time_for_its_first_frame() -> None:
+    """After an absence longer than the stall time, one whose first frame takes a second is not taken for stalled."""
+
+    class Slow(FakeCamera):
+        def read(self) -> Picture | None:
+            if self.left == 1_000:
+                time.sleep(1)  # longer than the watchdog takes from one look to the next
+            return super().read()
+
+    shop = Shop(FakeCamera(2), *[None] * 8, Slow(1_000))
+    said: list[str] = []
+    patience = Patience(stall_s=1.5, first_wait_s=0.25, longest_wait_s=0.25, give_up_after_s=8)
+    with LiveSource("camera", shop.open, patience=patience, say=said.append) as source:
+        assert len(take(source, 10)) == 10
+    assert said == ["camera has gone; waiting for it", "camera is open again"]
+
+
 def test_the_first_opening_fails_at_once() -> None:
     """A camera that is not there at the start is an error then, not after minutes."""
     with pytest.raises(SourceError):

@@ -116,7 +116,13 @@ def test_frames_are_blue_green_red_with_a_small_grey_one(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "main", "reduced"), [((801, 601), (800, 600), (320, 240)), ((200, 150), (200, 150), (200, 150))]
+    ("asked", "main", "reduced"),
+    [
+        ((801, 601), (800, 600), (320, 240)),
+        ((1920, 1080), (1920, 1080), (320, 180)),
+        ((200, 150), (200, 150), (200, 150)),
+        ((319, 239), (318, 238), (318, 238)),
+    ],
 )
 def test_sizes_are_those_that_the_camera_took(
     asked: tuple[int, int], main: tuple[int, int], reduced: tuple[int, int]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_runtime import Recogniser
+from edge_runtime import Recogniser, open_source
 from edge_runtime.emotions.backends.null import NullBackend
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder
 from edge_runtime.emotions.contract import read_card
@@ -17,7 +18,7 @@ from edge_runtime.faces.detectors import ReducedDetector
 from edge_runtime.results import Detections, Frame
 from edge_runtime.sources.synthetic import PanSource
 
-pytest.importorskip("cv2")
+cv2 = pytest.importorskip("cv2")
 
 MS = 1_000_000
 
@@ -93,10 +94,15 @@ def test_boxes_without_a_size_are_no_face(box: tuple[float, ...]) -> None:
     assert result.unshown_xyxy == ()
 
 
-@pytest.mark.parametrize("hw", [(0, 0), (0, 640), (480, 0), (1, 1), (2, 3), (11, 640), (480, 5)])
+@pytest.mark.parametrize("hw", [(0, 0), (0, 640), (480, 0), (1, 1), (2, 3), (11, 640), (480, 5), (1000, 1), (2, 5000)])
 def test_tiny_frames_hold_no_face(hw: tuple[int, int]) -> None:
-    """A picture of nothing, or too small for any face, is an empty result."""
-    assert recogniser(faces(1)).process(frame(np.zeros((*hw, 3), np.uint8))).faces == ()
+    """A picture of nothing, or too small for any face, is an empty result, also in the midst of others."""
+    running = recogniser(faces(1))
+    running.process(frame(GREY))
+    running.process(frame(np.zeros((*hw, 3), np.uint8), 1))
+    running.process(frame(np.zeros((*hw, 3), np.uint8), 2))
+    running.reset()
+    assert running.process(frame(np.zeros((*hw, 3), np.uint8), 3)).faces == ()
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (480, 640, 4), (0,)])
@@ -137,6 +143,47 @@ def test_small_and_doubtful_faces_are_left_out_when_asked() -> None:
     assert len(recogniser(faces(10), min_face=96).process(frame(GREY)).faces) == 10
 
 
+def moving(step: int) -> np.ndarray:
+    """Return a seeded picture with something to follow everywhere, that goes 8 pixels to the right with each step."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 100, 3)).astype(np.uint8)
+    picture: np.ndarray = cv2.resize(noise, (800, 480), interpolation=cv2.INTER_CUBIC)
+    return picture[:, 80 - 8 * step : 720 - 8 * step]
+
+
+@pytest.mark.parametrize("asked", [{"min_face": 97}, {"min_score": 0.95}])
+def test_what_was_not_asked_for_is_still_told_of(asked: dict[str, float]) -> None:
+    """For whoever hides faces the box of one that is too small or doubtful follows it, until it is not found again."""
+    detector = Scripted(faces(1))
+    detector.found.scores[:] = 0.9
+    running = recogniser(faces(1), **asked)
+    running.detector.detector = detector
+    results = [running.process(frame(moving(step), step)) for step in range(4)]
+    assert [result.faces for result in results] == [()] * 4
+    assert [result.detection.ran for result in results] == [True, False, False, True]
+    lefts = [left for result in results for left, *_ in result.unshown_xyxy]
+    np.testing.assert_allclose(lefts, [10, 18, 26, 10], atol=0.5)  # found at 10, and followed
+    detector.found = faces(0)
+    assert len(running.process(frame(moving(4), 4)).unshown_xyxy) == 1
+    assert [running.process(frame(moving(step), step)).unshown_xyxy for step in (5, 6)][1] == ()
+
+
+def test_what_is_hidden_takes_no_number() -> None:
+    """Beside ten faces, of which five are asked for, one that enters later is the sixth."""
+    detector = Scripted(faces(10))
+    running = recogniser(faces(10), min_score=0.55, detect_every=1)
+    running.detector.detector = detector
+    for step in range(5):
+        result = running.process(frame(GREY, step))
+    assert [face.track_id for face in result.faces] == [1, 2, 3, 4, 5]
+    assert len(result.unshown_xyxy) == 5
+    detector.found = faces(10)
+    detector.found.scores[7] = 0.6
+    for step in (5, 6):
+        result = running.process(frame(GREY, step))
+    assert [face.track_id for face in result.faces] == [1, 2, 3, 4, 5, 6]
+    assert len(result.unshown_xyxy) == 4
+
+
 @pytest.mark.parametrize(
     "wrong", [{"detect_every": 0}, {"budget_ms": 0.0}, {"min_face": -1}, {"min_score": 1.5}, {"min_score": -0.1}]
 )
@@ -166,6 +213,49 @@ def test_reset_makes_the_next_frame_the_first() -> None:
     running.process(frame(GREY))
     running.reset()
     assert [face.track_id for face in running.process(frame(GREY, 1)).faces] == [1, 2]
+
+
+def test_each_picture_of_a_folder_is_seen_for_itself(tmp_path: Path) -> None:
+    """Called with a source's frames, every picture is looked at anew, and faces are not averaged with the one before's.
+
+    Of a video the same call would show the second picture's faces at their second detection.
+    """
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), GREY)
+    running = recogniser(faces(1))
+    detector = running.detector.detector = Scripted(faces(1))
+    with open_source(str(tmp_path)) as pictures:
+        first, second = pictures
+    assert [face.track_id for face in running(first)] == [1]
+    running._smoother.update(1, np.eye(7, dtype=np.float32)[3], first.captured_ns)
+    detector.found = faces(3)
+    faces_of_second = running(second)
+    assert [face.track_id for face in faces_of_second] == [1, 2, 3]
+    np.testing.assert_allclose(faces_of_second[0].probabilities, 1 / 7, atol=1e-6)
+    assert detector.calls == 2
+
+
+def test_a_file_is_averaged_over_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of a video of 10 a second are 0.1 s apart, however fast they are read; a bare image is of now."""
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 480))
+    for _ in range(4):
+        writer.write(GREY)
+    writer.release()
+    running, times_ns = recogniser(faces(1)), []
+    update = running._smoother.update
+
+    def listening(track: int, probabilities: np.ndarray, now_ns: int) -> tuple[np.ndarray, int]:
+        times_ns.append(now_ns)
+        return update(track, probabilities, now_ns)
+
+    monkeypatch.setattr(running._smoother, "update", listening)
+    with open_source(str(tmp_path / "a.avi")) as video:
+        for each in video:
+            assert len(running(each)) == 1
+    assert np.diff(times_ns).tolist() == [100 * MS] * 3
+    before_ns = time.monotonic_ns()
+    running(GREY)
+    assert before_ns <= times_ns[-1] <= time.monotonic_ns()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -100,6 +101,20 @@ def test_an_error_comes_back_to_whoever_writes(*, live: bool, end: str) -> None:
         thread.close()
     assert failing.written == [0, 1, 2]
     assert failing.end == end
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_first_error_is_told_though_nothing_can_be_removed(tmp_path: Path, *, live: bool) -> None:
+    """On a card that is read-only from one moment to the next the half file cannot be removed either."""
+    sink = JsonlSink(tmp_path / "card" / "a.jsonl")
+    sink._stream.close()
+    sink._stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115  (the sink closes it)
+    shutil.rmtree(tmp_path / "card")
+    (tmp_path / "card").touch()  # below a file nothing can be removed, whoever runs the test
+    thread = SinkThread(sink, "jsonl", live=live)
+    thread.write(result(0))
+    with pytest.raises(SinkError, match=r"a\.jsonl: expected room for another line, got No space left"):
+        thread.close()
 
 
 def test_an_error_at_the_last_frame_is_not_lost() -> None:

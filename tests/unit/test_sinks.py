@@ -161,6 +161,18 @@ def test_a_folder_that_has_gone_is_one_clear_error(tmp_path: Path) -> None:
         sink.close()
 
 
+def test_a_folder_that_has_gone_is_one_clear_error_of_a_video(tmp_path: Path) -> None:
+    """It is noticed when the room on its disk is looked at, before the run ends; giving up then is no error."""
+    sink = opened(f"video:{tmp_path / 'new' / 'a.mp4'}")
+    for index in range(30):
+        sink.write(result(index, fps=25))
+    shutil.rmtree(tmp_path / "new")
+    with pytest.raises(SinkError, match=r"a\.mp4: expected 64 MiB free, got No such file or directory"):
+        sink.write(result(30, fps=25))
+    (tmp_path / "new").touch()  # below a file nothing can be removed
+    sink.discard()
+
+
 @pytest.mark.parametrize("kind", ["jsonl:{}/a.jsonl", "video:{}/a.webm", "jsonl:{}/in/a.jsonl"])
 def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, kind: str) -> None:
     """A file below something that is no folder is refused when opened, not after the run."""
@@ -231,10 +243,30 @@ def test_a_video_runs_as_fast_as_time_did(tmp_path: Path, times_s: list[float], 
     assert cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == frames
 
 
-def test_size_that_no_codec_takes_is_refused(tmp_path: Path) -> None:
-    """A picture that cannot be encoded is told with its size, and leaves nothing behind when discarded."""
-    sink = opened(f"video:{tmp_path / 'a.webm'}")
-    with pytest.raises(UsageError, match="expected 1×1 at 25 a second to be encodable"):
-        sink.write(result(0, size_wh=(1, 1)))
-    sink.discard()
-    assert names(tmp_path) == []
+@pytest.mark.parametrize("name", ["a.webm", "a.mp4"])
+@pytest.mark.parametrize("tiny_wh", [(1, 1), (3, 3), (640, 15)])
+def test_a_video_begins_with_the_first_frame_that_has_a_size(
+    tmp_path: Path, name: str, tiny_wh: tuple[int, int]
+) -> None:
+    """What a camera sends before its first real frame neither ends the run nor gives the video its size."""
+    sink = opened(f"video:{tmp_path / name}")
+    sink.write(result(0, size_wh=tiny_wh, fps=25))
+    for index in (1, 2):
+        sink.write(result(index, size_wh=(16, 48), fps=25))
+    sink.write(result(3, size_wh=tiny_wh, fps=25))
+    sink.close()
+    capture = cv2.VideoCapture(str(tmp_path / name))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert capture.read()[1].shape == (48, 16, 3)
+
+
+def test_a_video_of_frames_without_a_size_is_one_clear_error(tmp_path: Path) -> None:
+    """At its end: an older video of the same name stays, and nothing else is left."""
+    (tmp_path / "a.mp4").write_text("an earlier run")
+    sink = opened(f"video:{tmp_path / 'a.mp4'}")
+    for index in range(3):
+        sink.write(result(index, size_wh=(1, 1)))
+    with pytest.raises(SinkError, match=r"a\.mp4: expected a frame of 16×16 pixels, got 3, all smaller"):
+        sink.close()
+    assert names(tmp_path) == ["a.mp4"]
+    assert (tmp_path / "a.mp4").read_text() == "an earlier run"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -168,6 +169,13 @@ def test_address_of_nothing_is_refused(address: str) -> None:
         ("http://camera/v?token=s3cret@x", "http://…"),
         ("rtsp://user:s3@cret@camera/1", "rtsp://…"),
         ("out=1.mp4", "out=1.mp4"),
+        ("rtsp:/user:s3cret@camera/1", "…@camera/1"),
+        ("user:s3cret@camera/1", "…@camera/1"),
+        ("user:s3@cr:et@camera/1", "…@camera/1"),
+        ("user:s3cret@rtsp://camera/1", "…@rtsp://…"),
+        ("webcam:rtsp://user:s3cret@camera/1", "webcam:rtsp://…"),
+        ("http:/camera/v?user=a&token=s3cret#x", "http:/camera/v?user=…&token=…#x"),
+        ("me@home.mp4", "me@home.mp4"),
     ],
 )
 def test_credentials_are_not_shown(address: str, shown: str) -> None:
@@ -175,27 +183,70 @@ def test_credentials_are_not_shown(address: str, shown: str) -> None:
     assert redacted(address) == shown
 
 
-def test_no_error_names_credentials() -> None:
-    """A stream that cannot be opened is named without them."""
+@pytest.mark.parametrize("text", ["{}", "webcam:{}", "picamera2:{}", "synthetic:{}"])
+@pytest.mark.parametrize(
+    "address",
+    ["http://user:s3cret@127.0.0.1:1/a?key=hidden", "http:/user:s3cret@127.0.0.1:1/a", "user:s3cret@127.0.0.1:1"],
+)
+def test_no_error_names_credentials(text: str, address: str) -> None:
+    """What cannot be opened is named without them."""
     with pytest.raises(SourceError) as caught:
-        open_source("http://user:s3cret@127.0.0.1:1/a?key=hidden")
-    assert "127.0.0.1" in str(caught.value)
+        open_source(text.format(address))
+    assert "127.0.0.1" in str(caught.value) or "://…" in str(caught.value)
     for secret in ("user", "s3cret", "hidden"):
         assert secret not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "words", [("--source", "{}", "--sink", "jsonl:a", "jsonl:a"), ("{}",), ("--source", "0", "--sorce", "{}")]
+    "words",
+    [
+        ("run", "--source", "{}", "--sink", "jsonl:a", "jsonl:a"),
+        ("run", "{}"),
+        ("run", "--source", "0", "--sorce", "{}"),
+        ("--source", "{}"),
+        ("{}",),
+        ("run", "--threads", "{}"),
+        ("run", "--threads={}"),
+        ("run", "--engine", "{}"),
+        ("run", "--mjpg={}"),
+        ("run", "--s={}"),
+        ("run", "--source", "{}", "--camera-size", "640x480"),
+    ],
+)
+@pytest.mark.parametrize(
+    "address", ["rtsp://user:s3cret@camera/1", "rtsp:/user:s3cret@camera/1", "user:s3'cret \"s3cret@camera/1"]
 )
 def test_no_word_of_a_mistaken_command_names_credentials(
-    words: Sequence[str], capsys: pytest.CaptureFixture[str]
+    words: Sequence[str], address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sink twice, a forgotten flag and a misspelt one: the error is there, and the password is not."""
+    """A word too much, a forgotten or misspelt one, one at another's place: the error is there, not the password."""
     with contextlib.suppress(SystemExit):
-        assert main(["run", *(word.format("rtsp://user:s3cret@camera/1") for word in words)]) == UsageError.exit_code
+        assert main([word.format(address) for word in words]) == UsageError.exit_code
     error = capsys.readouterr().err
     assert "camera/1" in error
-    assert "s3cret" not in error
+    assert "cret" not in error
+
+
+@pytest.mark.parametrize("address", ["a.mp4", "a.png", "synthetic:a.png", "nowhere", "rtsp://user:s3cret@camera/1"])
+def test_what_only_a_camera_can_be_asked_is_refused_elsewhere(address: str) -> None:
+    """A size, rate or format that nothing would heed is a usage error which names the options."""
+    with pytest.raises(UsageError, match="--camera-size --mjpg: expected a camera of this machine") as caught:
+        open_source(address, CameraOptions(size_wh=(640, 480), mjpg=True))
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(UsageError, match="--camera-fps: expected"):
+        open_source(address, CameraOptions(fps=15))
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_run_and_check_refuse_a_camera_option_for_a_file_alike(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one line."""
+    path = write_picture(tmp_path / "a.png")
+    assert main([command, "--detector", "mtcnn", "--source", str(path), "--no-mjpg"]) == 0
+    capsys.readouterr()
+    assert main([command, "--detector", "mtcnn", "--source", str(path), "--camera-size", "640x480"]) == 2
+    assert capsys.readouterr().err.startswith("fer-edge: --camera-size: expected a camera of this machine as --source")
 
 
 @pytest.mark.parametrize("address", ["webcam", "webcam:x", "webcam:", "webcam:-1", "webcam:²", "webcam:" + "9" * 30])
@@ -205,7 +256,7 @@ def test_camera_address_that_is_no_number_is_refused(address: str) -> None:
         open_source(address)
 
 
-@pytest.mark.parametrize("address", ["99", "webcam:99", "/dev/video99"])
+@pytest.mark.parametrize("address", ["99", "webcam:99", "/dev/video99", "/dev/v4l/by-id/usb-A_Camera:99-video-index0"])
 def test_absent_camera_is_refused(address: str) -> None:
     """A camera that is not there is refused when opened, with where to look."""
     with pytest.raises(SourceError, match="expected a camera that opens") as caught:
@@ -272,6 +323,19 @@ def test_unplugged_camera_is_an_error_after_its_frames(monkeypatch: pytest.Monke
     ]
 
 
+def test_a_camera_is_opened_by_the_name_of_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by one that stays the same when it is plugged in elsewhere, and is not taken for a film."""
+    name = "/dev/v4l/by-id/usb-A_Camera-video-index0"
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    monkeypatch.setattr(Camera, "opened", [])
+    with open_source(name) as source:
+        assert source.live
+    (camera,) = Camera.opened
+    assert camera.target == name
+    if sys.platform == "linux":
+        assert camera.interface == cv2.CAP_V4L2
+
+
 @pytest.mark.parametrize("wrong", [{"size_wh": (0, 10)}, {"size_wh": (10, 10**6)}, {"fps": 0.0}, {"fps": 1e6}])
 def test_what_no_camera_has_is_refused(wrong: dict[str, Any]) -> None:
     """A size or rate that no camera has is a usage error."""
@@ -293,6 +357,26 @@ def test_a_folder_is_its_pictures_in_order(tmp_path: Path) -> None:
     frames, error = read_until_error(str(tmp_path))
     assert len(frames) == 2
     assert "03.png" in error.what
+
+
+def test_a_folder_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says why, and is no traceback."""
+
+    def refuse(_: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(SourceError, match=r"expected pictures.*got Permission denied") as caught:
+        open_source(str(tmp_path))
+    assert caught.value.what == f"folder {tmp_path}"
+
+
+@pytest.mark.parametrize("size_wh", [(5000, 3), (3, 5000)])
+def test_a_clip_of_a_strip_has_its_frames(tmp_path: Path, size_wh: tuple[int, int]) -> None:
+    """However flat or narrow a picture is, a clip can be made of it."""
+    path = write_picture(tmp_path / "a.png", np.full((size_wh[1], size_wh[0], 3), 90, np.uint8))
+    with open_source(f"synthetic:{path}") as source:
+        assert {(frame.image.shape, int(frame.image.min())) for frame in source} == {((480, 640, 3), 90)}
 
 
 def test_times_of_a_file_are_places_in_the_clip(tmp_path: Path) -> None:

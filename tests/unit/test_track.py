@@ -162,6 +162,26 @@ def test_overlap_follows_its_definition(seed: int) -> None:
     np.testing.assert_allclose(box_overlap(a, b), expected, atol=1e-6)
 
 
+def test_what_is_hidden_is_followed_and_forgotten_at_the_next_detection() -> None:
+    """It is never shown, has no number, moves with the picture, and makes no claim to what is found next."""
+    tracker = Tracker()
+    tracker.update(found((0, 0)), 0)
+    tracker.hide(found((100, 0)).boxes_xyxy, 0)
+    assert tracker.ids.tolist() == [1, 0]
+    assert shown_ids(tracker) == [1]
+    right = Motion(
+        centre=np.array([20 + 20j, 120 + 20j]),
+        shift=np.full(2, 5 + 0j),
+        turn=np.ones(2, complex),
+        sure=np.ones(2, bool),
+    )
+    tracker.move(right)
+    np.testing.assert_allclose(tracker.faces.boxes_xyxy, found((5, 0), (105, 0)).boxes_xyxy)
+    tracker.update(found((100, 0)), FRAME_NS)
+    assert tracker.ids.tolist() == [1, 2]
+    assert shown_ids(tracker, FRAME_NS) == [1]
+
+
 def texture(seed: int = 0) -> NDArray[np.uint8]:
     """Return a seeded picture with something to follow everywhere."""
     noise = np.random.default_rng(seed).integers(0, 256, (60, 80)).astype(np.uint8)
