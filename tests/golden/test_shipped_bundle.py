@@ -132,3 +132,19 @@ def test_three_engines_agree_at_int8(bundle: str) -> None:
     for other in probabilities[1:]:
         assert np.abs(probabilities[0] - other).max() < 0.15
         assert np.abs(probabilities[0] - other).mean() < 0.02
+
+
+def test_the_pages_show_what_ships() -> None:
+    """The table of docs/student.md has the cards' figures of every file, and the README those of TFLite int8."""
+    root = Path(__file__).parents[2]
+    page, readme = ((root / name).read_text(encoding="utf-8") for name in ("docs/student.md", "README.md"))
+    for bundle, card in CARDS.items():
+        for artefact in card.artefacts:
+            metrics, size = artefact.metrics["PublicTest"], f"{artefact.size_bytes / 1000:,.0f}"
+            accuracy = f"{metrics.accuracy * 100:.1f}"
+            cells = (bundle, artefact.engine, artefact.precision, size, accuracy, f"{metrics.macro_f1 * 100:.1f}")
+            agreement = f"{artefact.parity.top1_agreement * 100:.1f}"
+            assert f"| {' | '.join((*cells, f'{metrics.ece:.3f}', agreement))} |" in page
+            if (artefact.engine, artefact.precision) == ("tflite", "int8"):
+                (line,) = (line for line in readme.splitlines() if line.startswith(f"| `{bundle}` "))
+                assert f"| {size} kB | {accuracy} % |" in line
