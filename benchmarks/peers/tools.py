@@ -25,6 +25,8 @@ from edge_runtime.emotions.contract import Engine
 from edge_runtime.errors import FerEdgeError, RegressionError
 
 TOLERANCE = 0.10
+CALL_MS = 0.02
+"""What a call from Python, with input and answer handed over, may cost more than one in an engine's own C++ loop."""
 PAIRS = 3
 _LIMIT_S = 300
 
@@ -71,11 +73,12 @@ def _here(backend: Backend, batch: NDArray[np.float32], calls: int) -> list[floa
 def agreement(medians_ms: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Hold the harness's medians against the tool's, pair by pair: what ``Row.figures`` says of it."""
     ratio = float(np.median([here / there for here, there in medians_ms]))
+    apart_ms = float(np.median([abs(here - there) for here, there in medians_ms]))
     return {
         "tool_ms": float(np.median([there for _, there in medians_ms])),
         "ratio": ratio,
         "pairs": len(medians_ms),
-        "agrees": float(abs(ratio - 1) <= TOLERANCE),
+        "agrees": float(abs(ratio - 1) <= TOLERANCE or apart_ms <= CALL_MS),
     }
 
 
@@ -84,7 +87,8 @@ def require_agreement(report: Report) -> None:
     apart = {row.candidate: row.figures["ratio"] for row in report.of("harness") if not row.figures["agrees"]}
     if apart:
         got = ", ".join(f"{name} {ratio:.2f} times it" for name, ratio in apart.items())
-        expected, step = f"times within {TOLERANCE:.0%} of the engines' own benchmarks", "measure on a quiet machine"
+        expected = f"times within {TOLERANCE:.0%} or {CALL_MS * 1e3:.0f} µs of the engines' own benchmarks"
+        step = "measure on a quiet machine"
         raise RegressionError("the harness", expected=expected, got=got, next_step=step)
 
 

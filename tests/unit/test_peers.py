@@ -163,11 +163,12 @@ def test_a_benchmark_that_fails_is_refused(command: list[str], message: str, mon
 
 
 def test_medians_agree_within_a_tenth() -> None:
-    """The ratio is the median of the pairs' own; a tenth more or less agrees, more does not."""
+    """The ratio is the median of the pairs' own; a tenth more or less, or 20 µs, agrees, and more does not."""
     assert tools.agreement([(1.0, 1.0), (1.2, 1.1), (3.0, 1.0)]) == {
         "tool_ms": 1.0, "ratio": pytest.approx(1.2 / 1.1), "pairs": 3, "agrees": 1.0,
     }  # fmt: skip
     assert [tools.agreement([(ms, 1.0)])["agrees"] for ms in (0.89, 0.91, 1.09, 1.11)] == [0, 1, 1, 0]
+    assert [tools.agreement([(ms, 0.1)])["agrees"] for ms in (0.07, 0.119, 0.121)] == [0, 1, 0]  # 20 µs of a call
 
 
 def test_a_harness_that_measures_something_else_ends_with_7(bench_report: Any) -> None:
