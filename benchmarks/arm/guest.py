@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from unittest import mock
 
@@ -64,13 +65,18 @@ def instruction_clock(file: Path) -> Clock:
 
 
 def count(call: Callable[[], object], clock: Clock) -> int:
-    """Return the mean number of instructions of ``CALLS`` calls after ``WARM_UP`` others."""
+    """Return the median number of instructions of ``CALLS`` calls after ``WARM_UP`` others.
+
+    Once in a while ONNX Runtime spends some hundred thousand beside a call, by which a mean would be off.
+    """
     for _ in range(WARM_UP):
         call()
-    started = clock()
+    taken = []
     for _ in range(CALLS):
+        started = clock()
         call()
-    return round((clock() - started) / CALLS)
+        taken.append(clock() - started)
+    return round(median(taken))
 
 
 def count_artefact(bundle: str, artefact: Artefact, clock: Clock) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -146,5 +147,5 @@ def test_the_pages_show_what_ships() -> None:
             agreement = f"{artefact.parity.top1_agreement * 100:.1f}"
             assert f"| {' | '.join((*cells, f'{metrics.ece:.3f}', agreement))} |" in page
             if (artefact.engine, artefact.precision) == ("tflite", "int8"):
-                (line,) = (line for line in readme.splitlines() if line.startswith(f"| `{bundle}` "))
+                (line,) = (line for line in readme.splitlines() if re.match(rf"\| `{bundle}` .* kB ", line))
                 assert f"| {size} kB | {accuracy} % |" in line

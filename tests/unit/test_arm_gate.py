@@ -148,7 +148,7 @@ def test_the_page_shows_the_baseline() -> None:
     counts = read_record(BASELINE).counts
     page = (Path(__file__).parents[2] / "docs/benchmarks.md").read_text(encoding="utf-8")
 
-    def both(place: str, form: str = ".3g") -> str:
+    def both(place: str, form: str = "#.3g") -> str:
         return " · ".join(f"{counts[f'{board} / {place}'] / 1e6:{form}}" for board in ("pi5", "pi4"))
 
     artefacts = ("tflite int8", "tflite fp32", "onnx int8", "onnx fp32", "openvino fp32")
