@@ -209,33 +209,6 @@ def test_an_operator_that_an_engine_lacks_leaves_the_old_bundle_untouched(
     assert untouched(old_bundle)
 
 
-def test_an_interrupt_between_the_two_names_brings_the_old_bundle_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C after the old bundle has moved away and before the new one is in its place."""
-    new, out, old = tmp_path / "new", tmp_path / "out", tmp_path / "old"
-    for folder in (new, out):
-        folder.mkdir()
-        (folder / "model.json").write_text(folder.name)
-    rename = Path.rename
-
-    def interrupted(path: Path, target: Path) -> Path:
-        if path == new:
-            raise KeyboardInterrupt
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        exporting._replace(new, out, old)
-    assert (out / "model.json").read_text() == "out"
-
-
-def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container has the sources and no git: the card says nothing of a commit, and the export goes on."""
-    monkeypatch.setenv("PATH", "")
-    assert exporting._commit() == ""
-
-
 def test_export_replaces_nothing_but_a_bundle(toy_student: Path, small_csv: Path, tmp_path: Path) -> None:
     """A folder of something else, the weights themselves and a folder above them are refused, and stay."""
     (tmp_path / "diary").mkdir()
