@@ -8,7 +8,7 @@ from typing import Literal
 
 from edge_runtime.errors import UsageError
 from edge_runtime.options import group, option
-from train.config import FitConfig, ModelConfig, require
+from train.config import FitConfig, ModelConfig, require, require_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +29,7 @@ class StudentConfig:
         stages = len(self.widths)
         require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
         require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
-        sizes = {"expansion": (self.expansion,), "dense_stages": (self.dense_stages,)}
-        for name, each in ({"widths": self.widths, "blocks": self.blocks} | sizes).items():
-            require(name, min(each), holds=min(each) >= 1, expected="at least 1")
+        require_positive(self, "widths", "blocks", "expansion", "dense_stages")
         even = self.context_width > 0 and self.context_width % 2 == 0
         require("context_width", self.context_width, holds=even, expected="a multiple of 2, more than 0")
 

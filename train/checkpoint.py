@@ -146,8 +146,8 @@ def load_meta(folder: Path) -> dict[str, Any]:
     path = folder / "weights.json"
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        dict(meta["config"])
-    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
+        meta["config"].keys()  # the run's options, by name
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         step = "name the --out folder of a finished run"
         raise DataError(
             f"{path} cannot be read", expected="what the weights are, as JSON", got=str(error), next_step=step

@@ -11,6 +11,14 @@ from edge_runtime.errors import UsageError
 from edge_runtime.options import group, option
 
 
+def require_positive(options: object, *names: str) -> None:
+    """Refuse a size, or one among several, that is less than 1: raise ``UsageError``."""
+    for name in names:
+        value = getattr(options, name)
+        least = min(value) if isinstance(value, tuple) else value
+        require(name, least, holds=least >= 1, expected="at least 1")
+
+
 def require_seed(seed: int) -> None:
     """Refuse a seed that not every library takes: raise ``UsageError``."""
     require("seed", seed, holds=0 <= seed < 2**32, expected="0 ≤ value < 2³²")
@@ -41,9 +49,7 @@ class ModelConfig:
         stages = len(self.widths)
         require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
         require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
-        sizes = {"autoencoder_width": (self.autoencoder_width,), "context_width": (self.context_width,)}
-        for name, each in ({"widths": self.widths, "blocks": self.blocks} | sizes).items():
-            require(name, min(each), holds=min(each) >= 1, expected="at least 1")
+        require_positive(self, "widths", "blocks", "autoencoder_width", "context_width")
         heads = {"bilstm": 2, "transformer": 4, "none": 1}[self.context]
         divides = self.context_width % heads == 0
         require("context_width", self.context_width, holds=divides, expected=f"a multiple of {heads} ({self.context})")

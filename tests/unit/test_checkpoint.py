@@ -198,7 +198,9 @@ def test_a_disk_that_fills_up_between_weights_and_card_leaves_both(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"[" * 100_000, b"[]", b"{}", b"3", b'{"config": 3}'])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{", b"\xff", b"[" * 100_000, b"[]", b"{}", b"3", b'{"config": 3}', b'{"config": []}']
+)
 def test_missing_or_malformed_meta_is_refused(tmp_path: Path, content: bytes | None) -> None:
     """A weights.json that is missing, empty, cut, no text, nested without end or without options is refused."""
     if content is not None:
