@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from edge_runtime.emotions.contract import Artefact, Input
 
 
+_SEVERAL = 9
+"""An engine computes one face, and eight at once, by kernels of their own: nine and one reach all of them."""
+
+
 def faces(seed: int, n: int) -> NDArray[np.uint8]:
     """Return ``n`` seeded pictures uint8 (n, 48, 48): light and shade in patches, and grain, excite every layer."""
     # RandomState, not Generator: numpy promises that its stream never changes
@@ -36,8 +40,12 @@ def run(backend: Backend, reads: Input, seed: int, n: int) -> NDArray[np.float32
 def check(backend: Backend, artefact: Artefact, reads: Input) -> None:
     """Raise ``BundleError`` when ``backend`` does not give the artefact's expected logits."""
     test = artefact.selftest
-    logits, expected = run(backend, reads, test.seed, test.n), np.asarray(test.logits, np.float32)
-    difference = np.abs(logits - expected).max() if logits.shape == expected.shape else np.inf
+    batch, expected = normalise(faces(test.seed, test.n), reads.mean, reads.std), np.asarray(test.logits, np.float32)
+    difference = np.float32(0)
+    for index in (np.arange(1), np.arange(_SEVERAL) % test.n):
+        logits = backend.infer(batch[index])
+        fits = logits.shape == (len(index), *expected.shape[1:])
+        difference = np.maximum(difference, np.abs(logits - expected[index]).max() if fits else np.inf)
     if not difference <= test.tolerance:  # a NaN must not pass
         raise BundleError(
             f"self-test of {artefact} on {backend.name} {backend.version}",

@@ -7,11 +7,12 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from edge_runtime.emotions.backends.base import Device
+from edge_runtime.emotions.labels import FACE_SIZE
 from edge_runtime.errors import UsageError
 
 
 class OpenvinoBackend:
-    """A compiled model of OpenVINO; any batch size."""
+    """A model of OpenVINO, compiled for any number of faces and, which is a quarter faster, for one."""
 
     name = "openvino"
     version: str = ov.__version__
@@ -33,23 +34,27 @@ class OpenvinoBackend:
         if device == "AUTO":
             # else it begins on the CPU and moves to the GPU later, where the self-test has not been
             settings |= {"ENABLE_STARTUP_FALLBACK": False}
-        self._compiled = core.compile_model(core.read_model(xml, weights), device, settings)
-        self._request = self._compiled.create_infer_request()
+        network = core.read_model(xml, weights)
+        self._several = core.compile_model(network, device, settings).create_infer_request()
+        network.reshape([1, 1, FACE_SIZE, FACE_SIZE])
+        self._single = core.compile_model(network, device, settings).create_infer_request()
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits float32 (n, 7) of a batch float32 (n, 1, 48, 48)."""
+        request = self._single if len(batch) == 1 else self._several
         # into the request's own input: to be handed another array costs it 50 µs, five times what the copy does; the
         # output, 28 bytes a face, is copied out, because the next call overwrites it
-        reads = self._request.get_input_tensor()
-        reads.shape = batch.shape
+        reads = request.get_input_tensor()
+        if request is self._several:
+            reads.shape = batch.shape
         reads.data[:] = batch
-        self._request.infer()
-        logits: NDArray[np.float32] = self._request.get_output_tensor().data.copy()
+        request.infer()
+        logits: NDArray[np.float32] = request.get_output_tensor().data.copy()
         return logits
 
     def close(self) -> None:
-        """Drop the compiled model."""
-        del self._request, self._compiled
+        """Drop the compiled models."""
+        del self._single, self._several
 
 
 def open_network(contents: list[bytes], threads: int, device: Device = "CPU") -> OpenvinoBackend:
