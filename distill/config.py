@@ -77,7 +77,9 @@ class DistillConfig(FitConfig):
     mixup_share: float = option(
         0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
     )
-    corrupt_share: float = option(0.25, "full model: share of the faces corrupted for the autoencoder to clean")
+    corrupt_share: float = option(
+        0.1, "share of the faces that are corrupted, as by a camera; teachers labelled them whole"
+    )
     student: StudentConfig = group(StudentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
 
@@ -98,7 +100,7 @@ class DistillConfig(FitConfig):
             free, expected = self.student == StudentConfig(), "student, where a student's shape is asked for"
             require("network", self.network, holds=free, expected=expected)
             self._crop_fits(self.model)
-        both = self.quantise_from is not None and self.start_from is not None
+        both = self.quantise_from is not None and bool(self.start_from)
         require("start_from", self.start_from, holds=not both, expected="none beside --quantise-from")
         quantised = self.quantise_from is not None and self.network == "full"
         require(

@@ -21,8 +21,8 @@ from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.options import data_path, from_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet
 from edge_runtime.scoring.ferplus import read_votes
-from train.augment import mixture
-from train.checkpoint import load_meta, load_shape, load_weights
+from train.augment import mixture, partners
+from train.checkpoint import load_mean, load_meta, load_shape, load_weights
 from train.config import ModelConfig, require
 from train.loop import finish, fit, prepare
 from train.model import FullModel
@@ -32,7 +32,7 @@ from train.precision import resolved
 
 
 class DistillObjective(Objective):
-    """Distillation loss of the view that the epoch's number selects, of which a full model sees some corrupted."""
+    """Distillation loss of the view that the epoch's number selects, of which it sees some corrupted."""
 
     def __init__(self, model: nn.Module, faces: FaceSet, targets: Tensor, config: DistillConfig) -> None:
         """Keep the teachers' targets (views, n, 7) on the device."""
@@ -60,10 +60,8 @@ class DistillObjective(Objective):
         with torch.autocast(options.device, enabled=False):
             view = self.see(index)
             own = mixture(options.mixup_share, 0, view.shape[-1], self.generator)
-            partner = torch.randperm(len(index), generator=self.generator, device=options.device)
-            faces = own * view + (1 - own) * view[partner]
-            if isinstance(model, FullModel):
-                faces = corrupt_some(faces, options.corrupt_share, self.generator)
+            partner = partners(len(index), self.generator)
+            faces = corrupt_some(own * view + (1 - own) * view[partner], options.corrupt_share, self.generator)
         logits = model((faces - MEAN) / STD).float()
         # a row holds what the teachers and what the label say of a face, and is blended as the faces are
         said = torch.stack([self.targets[self.number, index].float(), F.one_hot(self.labels[index], 7).float()])
@@ -88,6 +86,10 @@ def distill(config: DistillConfig) -> None:
         teachers = [load_network(folder, "model").to(config.device) for folder in config.teachers]
         training, public = prepare(config, run)
         network = _first_network(config, teachers[0])
+        kind = "model" if config.network == "full" else "student"
+        if not config.epochs:  # the mean of finished runs, as it is
+            finish(config, kind, network, training, public, run)
+            return
         said = None
         if config.ferplus_power:
             votes = read_votes(votes_path(config.ferplus), data_path(config.data), len(training))
@@ -102,7 +104,7 @@ def distill(config: DistillConfig) -> None:
         if config.quantise_from:
             learnt, model = learnt_weights(model), Student(config.student)
             model.load_state_dict(learnt)
-        finish(config, "model" if config.network == "full" else "student", model, training, public, run)
+        finish(config, kind, model, training, public, run)
 
 
 def _first_network(config: DistillConfig, teacher: nn.Module) -> FullModel | Student:
@@ -110,8 +112,9 @@ def _first_network(config: DistillConfig, teacher: nn.Module) -> FullModel | Stu
     network = FullModel(config.model) if config.network == "full" else Student(config.student)
     if isinstance(network, FullModel):
         network.autoencoder.load_state_dict(teacher.get_submodule("autoencoder").state_dict())
-    if first := config.quantise_from or config.start_from:
-        load_weights(first, network)
+    if config.start_from:
+        load_mean(config.start_from, network)
     if config.quantise_from:
+        load_weights(config.quantise_from, network)
         simulate_int8(network)
     return network

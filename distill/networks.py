@@ -43,4 +43,6 @@ def load_network(folder: Path, shape: str | None = None) -> nn.Module:
 def predictor(folder: Path, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Return the function from faces uint8 (n, 48, 48) to logits float32 (n, 7) of the weights in ``folder``."""
     torch.set_num_threads(threads)
-    return partial(predict, load_network(folder))
+    # the layout that convolutions on a CPU are a third faster in (torch has no type for this call)
+    network = load_network(folder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return partial(predict, network)

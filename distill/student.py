@@ -48,7 +48,7 @@ class Student(nn.Module):
         features, width = config.widths[-1], config.context_width
         separable = partial(SeparableBlock, expansion=config.expansion)
         kinds = [ResidualBlock] * config.dense_stages + [separable] * (len(config.widths) - config.dense_stages)
-        self.backbone = Backbone(config.widths, config.blocks, tuple(kinds))
+        self.backbone = Backbone(config.widths, config.blocks, tuple(kinds), stem_stride=2)
         self.context = BiLSTM(features, width) if config.context == "bilstm" else nn.Identity()
         features = width if config.context == "bilstm" else features
         self.attention = SoftAttention(features)

@@ -57,8 +57,9 @@ def apply_view(images: Tensor, parameters: Tensor, side: int | None = None) -> T
     A ``side`` below 48 cuts out the view's middle: its pixels keep their size.
     """
     pixels, side = images.unsqueeze(1).float() / 255, side or images.shape[-1]
-    matrix = parameters[:, :6].view(-1, 2, 3) * torch.tensor([side, side, images.shape[-1]], device=images.device)
-    grid = F.affine_grid(matrix / images.shape[-1], [len(images), 1, side, side], align_corners=False)
+    matrix = parameters[:, :6].view(-1, 2, 3)
+    part = torch.cat([matrix[:, :, :2] * (side / images.shape[-1]), matrix[:, :, 2:]], dim=2)
+    grid = F.affine_grid(part, [len(images), 1, side, side], align_corners=False)
     # border padding repeats the outermost pixel: black corners would be a clue that no camera gives
     warped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
     gain, offset = parameters[:, 6].view(-1, 1, 1, 1), parameters[:, 7].view(-1, 1, 1, 1)
@@ -76,13 +77,16 @@ def mixture(mixup_share: float, cutmix_share: float, side: int, generator: torch
     A face's label counts by the mean share. All ones: nothing is mixed. One value below 1 everywhere: mixup (Zhang et
     al. 2018). Ones with a rectangle of zeros: cutmix (Yun et al. 2019). Its own share is at least one half in either.
     """
-    kind, own, x, y = torch.rand(4, generator=generator, device=generator.device).tolist()
+    kind, own, x, y = torch.rand(4, generator=generator, device=generator.device)
     own = 0.5 + 0.5 * own
-    share = torch.ones(side, side, device=generator.device)
-    if kind < mixup_share:
-        share.fill_(own)
-    elif kind < mixup_share + cutmix_share:
-        patch = round(side * math.sqrt(1 - own))
-        left, top = int(x * (side - patch + 1)), int(y * (side - patch + 1))
-        share[top : top + patch, left : left + patch] = 0
-    return share
+    patch = (side * (1 - own).sqrt()).round()
+    place = torch.arange(side, device=generator.device)
+    left, top = (x * (side - patch + 1)).floor(), (y * (side - patch + 1)).floor()
+    inside = ((place >= top) & (place < top + patch)).unsqueeze(1) & (place >= left) & (place < left + patch)
+    cut = 1 - inside.float() * (kind < mixup_share + cutmix_share)
+    return torch.where(kind < mixup_share, own, cut)
+
+
+def partners(n: int, generator: torch.Generator) -> Tensor:
+    """Draw with which face each of ``n`` is mixed: a permutation, int64 (n,)."""
+    return torch.rand(n, generator=generator, device=generator.device).argsort()

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pickle
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,20 @@ def load_weights(folder: Path, model: nn.Module) -> None:
             " ".join(f"{error}".split()),
         )
         raise DataError(what, expected=expected, got=got, next_step=step) from error
+
+
+def load_mean(folders: Sequence[Path], model: nn.Module) -> None:
+    """Load the mean of the weights of ``folders``, at least one, into ``model`` (model soups, Wortsman et al. 2022).
+
+    It is as good as they are where they have one beginning in common. Raises ``DataError`` as ``load_weights`` does.
+    """
+    states = []
+    for folder in folders:
+        load_weights(folder, model)
+        states.append({name: value.clone() for name, value in model.state_dict().items()})
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():  # batch norm's counters of steps stay those of the last
+            value.copy_(torch.stack([state[name] for state in states]).mean(0))
 
 
 def load_meta(folder: Path) -> dict[str, Any]:

@@ -37,8 +37,9 @@ class ModelConfig:
 
     autoencoder: bool = option(default=True, text="clean the face first; without it the backbone reads it as it is")
     autoencoder_width: int = option(16, "channels of the autoencoder at 24×24")
-    widths: tuple[int, ...] = option((64, 128, 256, 512), "channels of each stage, whose maps are 24², 12², 6² and 3²")
-    blocks: tuple[int, ...] = option((1, 1, 1, 1), "residual blocks of each stage")
+    stem_stride: int = option(1, "1: the first stage sees the face at its full 48×48, 2: at half of it")
+    widths: tuple[int, ...] = option((32, 96, 192, 320), "channels of each stage; each but the first halves the map")
+    blocks: tuple[int, ...] = option((2, 2, 2, 2), "residual blocks of each stage")
     context: Literal["bilstm", "transformer", "none"] = option("bilstm", "what reads the positions as a sequence")
     context_width: int = option(256, "features of a position after the context, half of them of each LSTM direction")
     attention: bool = option(default=True, text="weigh the positions by soft attention; without it they are averaged")
@@ -49,6 +50,7 @@ class ModelConfig:
         stages = len(self.widths)
         require("blocks", self.blocks, holds=len(self.blocks) == stages, expected=f"{stages}, one for each of --widths")
         require("widths", self.widths, holds=1 <= stages <= 4, expected="1 to 4 stages")  # noqa: PLR2004  (48 → 3)
+        require("stem_stride", self.stem_stride, holds=self.stem_stride in {1, 2}, expected="1 or 2")
         require_positive(self, "widths", "blocks", "autoencoder_width", "context_width")
         heads = {"bilstm": 2, "transformer": 4, "none": 1}[self.context]
         divides = self.context_width % heads == 0
@@ -64,8 +66,10 @@ class FitConfig:
     out: Path = option(
         Path("out/train"), "folder for checkpoint, curves and weights; a run whose checkpoint lies there goes on"
     )
-    start_from: Path | None = option(
-        None, "folder of a finished run of the same shape, whose weights are the first ones: a warm restart"
+    start_from: tuple[Path, ...] = option(
+        (),
+        "folders of finished runs of the same shape, the mean of whose weights are the first ones: a warm restart, or"
+        " with --epochs 0 a model soup (Wortsman et al. 2022)",
     )
     device: Literal["cpu", "cuda"] = option("cpu", "where to train; torchrun gives each process its own GPU")
     precision: Literal["auto", "bf16", "fp32"] = option(
@@ -88,7 +92,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        for name, low in (("epochs", 1), ("batch", 2), ("threads", 0), ("warmup_epochs", 0)):
+        for name, low in (("epochs", 0 if self.start_from else 1), ("batch", 2), ("threads", 0), ("warmup_epochs", 0)):
             self._at_least(name, low)
         require_seed(self.seed)
         self._shares("ema_decay", "erase_share")

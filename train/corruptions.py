@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -21,6 +22,11 @@ _JPEG_LUMINANCE = (
 )  # fmt: skip
 
 
+@cache  # a step that is recorded may not copy from the host
+def _luminance_steps(device: torch.device) -> Tensor:
+    return torch.tensor(_JPEG_LUMINANCE, device=device, dtype=torch.float32)
+
+
 def sensor_noise(faces: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise of standard deviation ``strength`` (n, 1, 1, 1), in units of the full range."""
     return faces + strength * torch.randn(faces.shape, generator=generator, device=faces.device)
@@ -36,7 +42,7 @@ def jpeg(faces: Tensor, coarseness: Tensor) -> Tensor:
     basis = torch.cos(math.pi / 8 * (k[None, :] + 0.5) * k[:, None]) / 2  # DCT-II, rows are frequencies
     basis[0] /= math.sqrt(2)
     blocks = faces.reshape(n, height // 8, 8, width // 8, 8).transpose(2, 3) * 255 - 128  # (n, rows, columns, 8, 8)
-    step = torch.tensor(_JPEG_LUMINANCE, device=faces.device, dtype=faces.dtype) * coarseness.unsqueeze(-1)
+    step = _luminance_steps(faces.device) * coarseness.unsqueeze(-1)
     spectrum = torch.round(basis @ blocks @ basis.T / step) * step
     restored = (basis.T @ spectrum @ basis + 128) / 255
     return restored.transpose(2, 3).reshape(faces.shape)

@@ -11,11 +11,11 @@ import json
 import math
 import statistics
 import time
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -25,7 +25,7 @@ from edge_runtime.options import data_path, to_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.ferplus import read_votes
 from edge_runtime.scoring.metrics import Metrics, score, softmax
-from train.checkpoint import check_same_run, load_weights, resume, save_checkpoint, save_weights
+from train.checkpoint import check_same_run, load_mean, resume, save_checkpoint, save_weights
 from train.config import FitConfig, TrainConfig
 from train.curves import Curves
 from train.evaluate import predict
@@ -34,6 +34,7 @@ from train.objective import EmotionObjective, Objective
 from train.parallel import Team, team
 from train.precision import autocast, resolved
 from train.restore import learn_to_restore
+from train.step import AveragedWeights, RecordedStep, take_step
 
 
 def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitConfig, run: Team) -> nn.Module:
@@ -44,7 +45,7 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
     """
     # a third faster: the layout that the bf16 kernels want (torch has no type for this call)
     objective.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = AveragedModel(objective.model, multi_avg_fn=average(config.ema_decay), use_buffers=True)
+    averaged = AveragedWeights(objective.model, config.ema_decay)
     optimiser = make_optimiser(objective, config)
     checkpoint = config.out / "checkpoint.pt"
     first_epoch = (
@@ -65,7 +66,7 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
             continue
         with autocast(config):
             seen, unseen = assess(averaged, sample), assess(averaged, public)
-        row = {"epoch": epoch + 1, "learning_rate": optimiser.param_groups[0]["lr"], **losses}
+        row = {"epoch": epoch + 1, "learning_rate": float(optimiser.param_groups[0]["lr"]), **losses}
         row |= {"train_loss": seen.cross_entropy, "train_accuracy": seen.accuracy}
         row |= {"public_loss": unseen.cross_entropy, "public_accuracy": unseen.accuracy}
         row |= {"public_macro_f1": unseen.macro_f1, "seconds": time.monotonic() - started}
@@ -79,14 +80,13 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
         curves.add(row)  # first: resuming drops a row too many, and cannot make up one too few
         save_checkpoint(checkpoint, state)
         run.say(" · ".join(f"{name} {value:.4g}" for name, value in row.items()))
-    kept: nn.Module = averaged.module
-    return kept
+    return averaged.model
 
 
 def learn(
     learner: nn.Module,
     objective: Objective,
-    averaged: AveragedModel,
+    averaged: AveragedWeights,
     optimiser: torch.optim.Optimizer,
     n: int,
     epoch: int,
@@ -96,34 +96,36 @@ def learn(
     """Run one epoch over ``n`` faces; return the mean of each part of the loss over its steps.
 
     A last, partial batch is left out; the next epoch's order brings its faces back. Raises ``DataError`` when the loss
-    is not finite, before anything has learned from it.
+    is not finite: what has learned from it is not kept.
     """
     steps = n // config.batch
     seed = config.seed * 1_000_003 + epoch
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: steps * config.batch]
+    order = order.view(steps, -1)[:, run.rank :: run.size].to(config.device)
     torch.manual_seed(seed + 7_919 * run.rank)  # dropout
     objective.begin_epoch(epoch, run.rank)
     objective.train()
+    recorded = config.device == "cuda" and run.size == 1
+    for group in optimiser.param_groups:
+        group["lr"] = torch.zeros((), device=config.device)  # a recorded step reads it anew
+    step: Any = partial(take_step, learner, objective, averaged, optimiser, config)
     sums: dict[str, Tensor] = {}
     title = f"epoch {epoch + 1}/{config.epochs}"
-    bar = tqdm(order.view(steps, -1), title, unit="step", leave=False, mininterval=1, disable=not run.leads)
-    for step, index in enumerate(bar):
-        rate = config.learning_rate * schedule(epoch + step / steps, config)
+    bar = tqdm(order, title, unit="step", leave=False, mininterval=1, disable=not run.leads)
+    for number, index in enumerate(bar):
+        rate = config.learning_rate * schedule(epoch + number / steps, config)
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        with autocast(config):
-            parts = learner(index[run.rank :: run.size].to(config.device))
+            group["lr"].fill_(rate)
+        if recorded and number == 1:
+            step = RecordedStep(step, index, objective.generator)
+        parts = step(index)
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
-            where = f"epoch {epoch + 1}, step {step}, learning rate {rate:.2g}"
+            where = f"epoch {epoch + 1}, step {number}, learning rate {rate:.2g}"
             step_next = "lower --learning-rate; the checkpoint is whole"
             raise DataError(f"the loss at {where}", expected="finite", got=str(loss.item()), next_step=step_next)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        averaged.update_parameters(objective.model)
         for name, value in parts.items():
-            sums[name] = sums.get(name, 0) + value.detach()
+            sums[name] = sums.get(name, 0) + value
     # a finite loss can have a gradient that is not, and what has learned from the last one has no loss yet
     if not all(value.isfinite().all() for value in objective.parameters()):
         step_next = "lower --learning-rate; the checkpoint is whole"
@@ -144,7 +146,7 @@ def make_optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimize
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True, capturable=config.device == "cuda")
 
 
 def schedule(epochs_done: float, config: FitConfig) -> float:
@@ -153,19 +155,6 @@ def schedule(epochs_done: float, config: FitConfig) -> float:
         return max(epochs_done / config.warmup_epochs, 0.01)
     falling = max(config.epochs - config.warmup_epochs, 1e-9)
     return 0.5 * (1 + math.cos(math.pi * min((epochs_done - config.warmup_epochs) / falling, 1)))
-
-
-def average(decay: float) -> Any:  # noqa: ANN401  (torch's own alias for such a function is private)
-    """Exponential average that starts short and grows to ``decay``, so that early epochs are not mostly noise."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
-        if averaged[0].is_floating_point():
-            now = min(decay, float(n + 1) / float(n + 10))
-            torch._foreach_lerp_(averaged, current, 1 - now)
-        else:  # batch norm's counters of steps
-            torch._foreach_copy_(averaged, current)
-
-    return update
 
 
 def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
@@ -225,7 +214,7 @@ def train(config: TrainConfig) -> None:
             votes = torch.from_numpy(read_votes(votes_path(config.ferplus), data_path(config.data), len(training)))
         network = FullModel(config.model)
         if config.start_from:
-            load_weights(config.start_from, network)
+            load_mean(config.start_from, network)
         first_sitting = not run.agree("checkpoint", (config.out / "checkpoint.pt").exists())
         epochs = config.restore_epochs if config.restore_epochs is not None else 0 if config.start_from else 12
         if config.model.autoencoder and epochs and first_sitting:

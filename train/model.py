@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
 from edge_runtime.emotions.normalise import MEAN, STD
 from train.config import ModelConfig
 
@@ -70,16 +70,21 @@ Block = Callable[[int, int, int], nn.Module]
 
 
 class Backbone(nn.Sequential):
-    """5×5 stem with stride 2, then stages of residual blocks, each but the first halving the map.
+    """5×5 stem, then stages of residual blocks, each but the first halving the map.
 
-    Maps faces (n, 1, 48, 48) to features (n, 512, 3, 3).
+    Maps faces (n, 1, 48, 48) to features (n, 320, 6, 6).
     """
 
     def __init__(
-        self, widths: tuple[int, ...], blocks: tuple[int, ...], kinds: tuple[Block, ...] = (ResidualBlock,) * 4
+        self,
+        widths: tuple[int, ...],
+        blocks: tuple[int, ...],
+        kinds: tuple[Block, ...] = (ResidualBlock,) * 4,
+        *,
+        stem_stride: int,
     ) -> None:
         """Build one stage for each width; ``kinds``: what each stage is made of."""
-        layers: list[nn.Module] = [conv_unit(1, widths[0], kernel=5, stride=2)]  # (n, 64, 24, 24)
+        layers: list[nn.Module] = [conv_unit(1, widths[0], kernel=5, stride=stem_stride)]  # (n, 32, 48, 48)
         channels = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
@@ -151,10 +156,10 @@ class FullModel(nn.Module):
         """Build the parts that ``config`` asks for."""
         super().__init__()
         features, width = config.widths[-1], config.context_width
-        positions = (48 >> len(config.widths)) ** 2  # the stem and each stage but the first halve the map
+        positions = (FACE_SIZE // config.stem_stride >> (len(config.widths) - 1)) ** 2
         self.autoencoder = Autoencoder(config.autoencoder_width) if config.autoencoder else nn.Identity()
         self.autoencoder.requires_grad_(requires_grad=False)  # it learns alone, and first: train/restore.py
-        self.backbone = Backbone(config.widths, config.blocks)
+        self.backbone = Backbone(config.widths, config.blocks, stem_stride=config.stem_stride)
         self.context: nn.Module
         match config.context:
             case "bilstm":
@@ -180,9 +185,9 @@ class FullModel(nn.Module):
         return restored
 
     def states(self, restored: Tensor) -> Tensor:
-        """States (n, 9, 256) of the positions, row by row, of restored faces in [0, 1]."""
-        features = self.backbone((restored - MEAN) / STD)  # (n, 512, 3, 3)
-        states: Tensor = self.context(features.flatten(2).transpose(1, 2))  # (n, 9, 512) in, (n, 9, 256) out
+        """States (n, 36, 256) of the positions, row by row, of restored faces in [0, 1]."""
+        features = self.backbone((restored - MEAN) / STD)  # (n, 320, 6, 6)
+        states: Tensor = self.context(features.flatten(2).transpose(1, 2))  # (n, 36, 320) in, (n, 36, 256) out
         return states
 
     def embed(self, restored: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.scoring.datasets import FaceSet
-from train.augment import Augmentation, apply_view, draw_view, mixture
+from train.augment import Augmentation, apply_view, draw_view, mixture, partners
 from train.config import FitConfig, TrainConfig
 from train.corruptions import corrupt
 from train.model import FullModel
@@ -82,7 +82,7 @@ class EmotionObjective(Objective):
         with torch.autocast(options.device, enabled=False):
             view = self.see(index)
             own = mixture(options.mixup_share, options.cutmix_share, view.shape[-1], self.generator)
-            partner = torch.randperm(len(index), generator=self.generator, device=options.device)
+            partner = partners(len(index), self.generator)
             faces = corrupt_some(own * view + (1 - own) * view[partner], options.corrupt_share, self.generator)
         embedded = model.embed(model.restore((faces - MEAN) / STD))
         logits, share = model.classify(embedded).float(), own.mean()
@@ -97,7 +97,11 @@ class EmotionObjective(Objective):
         return parts
 
     def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, self.class_weights, label_smoothing=self.options.label_smoothing)
+        # as cross_entropy does with indices, whose smoothing waits for the device (and cannot be recorded)
+        smoothing, classes = self.options.label_smoothing, logits.shape[-1]
+        targets = F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        weighted = F.cross_entropy(logits, targets, self.class_weights, reduction="sum")
+        return weighted / self.class_weights[labels].sum()
 
 
 def corrupt_some(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:

@@ -75,6 +75,7 @@ def team(config: FitConfig) -> Iterator[Team]:
     if config.device == "cuda" and not torch.cuda.is_available():
         step = "take --device cpu"
         raise UsageError("--device cuda", expected="a GPU that torch can use", got="none", next_step=step)
+    torch.backends.cudnn.benchmark = True  # a run's steps are all of one shape, or two
     if config.threads:
         torch.set_num_threads(config.threads)
     size = int(os.environ.get("WORLD_SIZE", "1"))

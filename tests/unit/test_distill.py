@@ -114,7 +114,7 @@ def test_what_cannot_be_is_refused_before_the_teachers_label(
     (tmp_path / "file").write_text("no folder")
     for wrong, error in (
         ({"targets": tmp_path / "file"}, SinkError),
-        ({"start_from": toy_student, "student": StudentConfig(widths=(8, 8), blocks=(1, 1))}, DataError),
+        ({"start_from": (toy_student,), "student": StudentConfig(widths=(8, 8), blocks=(1, 1))}, DataError),
         ({"ferplus": tmp_path / "file", "ferplus_power": 1.0}, DataError),
     ):
         with pytest.raises(error):
@@ -144,7 +144,9 @@ def test_blended_faces_have_blended_targets(
         return {}
 
     monkeypatch.setattr(loop, "distillation_loss", recorded)
-    objective = DistillObjective(recorder, faces, targets, dataclasses.replace(options, mixup_share=share))
+    objective = DistillObjective(
+        recorder, faces, targets, dataclasses.replace(options, mixup_share=share, corrupt_share=0)
+    )
     objective.begin_epoch(3, 0)
     index = torch.arange(14)
     objective(index)
@@ -199,14 +201,14 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(options: DistillC
         "student": StudentConfig(),
         "epochs": 1,
         "batch": 24,
-        "start_from": toy_teacher,
+        "start_from": (toy_teacher,),
         "learning_rate": 1e-12,
     }
     distill(dataclasses.replace(options, **restart))
     first, again = (dict(load_network(folder).named_parameters()) for folder in (toy_teacher, options.out))
     assert all(torch.equal(value, again[name]) for name, value in first.items())
     with pytest.raises(UsageError, match="--start-from"):
-        dataclasses.replace(options, start_from=toy_teacher, quantise_from=toy_teacher)
+        dataclasses.replace(options, start_from=(toy_teacher,), quantise_from=toy_teacher)
 
 
 def test_a_student_s_shape_is_refused_where_none_is_taught(options: DistillConfig) -> None:
@@ -234,5 +236,5 @@ def test_half_precision_weights_are_the_run_s(toy_teacher: Path) -> None:
     stored = load_network(toy_teacher, "model").state_dict()
     averaged = torch.load(toy_teacher / "checkpoint.pt", weights_only=True)["averaged"]
     for name, value in stored.items():
-        original = averaged["module." + name].float().numpy()
+        original = averaged["model." + name].float().numpy()
         np.testing.assert_allclose(value.float().numpy(), original, rtol=2e-3, atol=1e-4)

@@ -18,7 +18,7 @@ from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train import loop
 from train.checkpoint import load_weights
 from train.config import ModelConfig, TrainConfig
-from train.loop import average, fit, macs, schedule
+from train.loop import fit, macs, schedule
 from train.model import Backbone, BiLSTM, FullModel
 from train.objective import EmotionObjective
 from train.parallel import Team
@@ -198,18 +198,6 @@ def test_the_schedule_warms_up_and_falls_to_zero(tmp_path: Path) -> None:
     assert schedule(0, TrainConfig(out=tmp_path, warmup_epochs=0)) == pytest.approx(1)
 
 
-def test_the_average_starts_short_and_counts_exactly() -> None:
-    """Early averages follow the weights, later ones decay as asked, and whole numbers are taken over."""
-    update = average(0.9)
-    kept, counter = [torch.zeros(3)], [torch.zeros(1, dtype=torch.long)]
-    update(kept, [torch.ones(3)], torch.tensor(0))
-    assert kept[0].tolist() == pytest.approx([0.9] * 3)
-    update(kept, [torch.zeros(3)], torch.tensor(1_000))
-    assert kept[0].tolist() == pytest.approx([0.81] * 3)
-    update(counter, [torch.tensor([5])], torch.tensor(3))
-    assert counter[0].item() == 5
-
-
 def test_class_weights_lift_rare_emotions(small_csv: Path, tmp_path: Path) -> None:
     """A rarer emotion weighs more, by the power asked for."""
     faces = read_faces(small_csv, "Training")
@@ -237,7 +225,7 @@ def test_votes_teach_a_head_that_is_not_kept(small_csv: Path, tmp_path: Path) ->
 
 def test_multiplications_are_counted() -> None:
     """The count of the stem and of an LSTM is that of pencil and paper."""
-    stem = Backbone((4,), (1,))
+    stem = Backbone((4,), (1,), stem_stride=2)
     # 5×5 stem on 24×24, then two 3×3 convolutions of 4 channels
     assert macs(stem) == 24 * 24 * (25 * 4 + 2 * 9 * 4 * 4)
     sequence = nn.Sequential(nn.Flatten(2), BiLSTM(48 * 48, 8))
@@ -263,7 +251,7 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(small_csv: Path, 
     """With a learning rate of next to nothing the first run's weights come out again; another shape is refused."""
     first, second = tmp_path / "first", tmp_path / "second"
     loop.train(config(first, small_csv, 1))
-    loop.train(config(second, small_csv, 1, start_from=first, learning_rate=1e-12, seed=1))
+    loop.train(config(second, small_csv, 1, start_from=(first,), learning_rate=1e-12, seed=1))
     before, after = FullModel(SHAPE), FullModel(SHAPE)
     load_weights(first, before)
     load_weights(second, after)
@@ -271,7 +259,24 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(small_csv: Path, 
         assert torch.equal(value, dict(after.named_parameters())[name]), name
     narrow = dataclasses.replace(SHAPE, context_width=8)
     with pytest.raises(DataError, match="expected weights of FullModel"):
-        loop.train(config(tmp_path / "third", small_csv, 1, start_from=first, model=narrow))
+        loop.train(config(tmp_path / "third", small_csv, 1, start_from=(first,), model=narrow))
+
+
+def test_a_soup_is_the_mean_of_the_runs_that_it_names(small_csv: Path, tmp_path: Path) -> None:
+    """With no epochs the mean of the runs is what is kept; a folder that is named twice counts twice."""
+    for name, rate in (("a", 1e-2), ("b", 1e-1)):
+        loop.train(config(tmp_path / name, small_csv, 1, learning_rate=rate))
+    a, b, soup = FullModel(SHAPE), FullModel(SHAPE), FullModel(SHAPE)
+    load_weights(tmp_path / "a", a)
+    load_weights(tmp_path / "b", b)
+    start_from = (tmp_path / "a", tmp_path / "a", tmp_path / "b")
+    loop.train(config(tmp_path / "soup", small_csv, 0, start_from=start_from))
+    load_weights(tmp_path / "soup", soup)
+    states = (a.state_dict(), b.state_dict(), soup.state_dict())
+    for name in states[0]:
+        one, other, mean = (state[name].double() for state in states)
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(mean, (2 * one + other) / 3, rtol=2e-3, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def test_without_attention_positions_count_alike() -> None:
     ("wrong", "flag"),
     [
         ({"blocks": (1, 1)}, "--blocks"),
+        ({"stem_stride": 3}, "--stem-stride"),
         ({"widths": (8,) * 5, "blocks": (1,) * 5}, "--widths"),
         ({"widths": (8, 8, 16, 0)}, "--widths"),
         ({"context_width": 15}, "--context-width"),
@@ -88,7 +89,9 @@ def test_an_untrained_autoencoder_keeps_the_face() -> None:
 
 def test_backbone_ends_at_nine_positions() -> None:
     """Four stages reduce 48×48 to 3×3."""
-    assert Backbone((8, 8, 16, 16), (1, 1, 1, 1)).eval()(torch.randn(2, 1, 48, 48)).shape == (2, 16, 3, 3)
+    for stride, side in ((1, 6), (2, 3)):
+        backbone = Backbone((8, 8, 16, 16), (1, 1, 1, 1), stem_stride=stride).eval()
+        assert backbone(torch.randn(2, 1, 48, 48)).shape == (2, 16, side, side)
 
 
 def test_attention_weighs_positions() -> None:

@@ -52,7 +52,7 @@ def test_it_comes_first_and_once_and_stays(small_csv: Path, tmp_path: Path, caps
     assert words in capsys.readouterr().out
     before = load_network(first).autoencoder.state_dict()
     loop.train(options(small_csv, first, restore_epochs=1, epochs=2))
-    loop.train(options(small_csv, tmp_path / "restarted", start_from=first, epochs=1))
+    loop.train(options(small_csv, tmp_path / "restarted", start_from=(first,), epochs=1))
     loop.train(options(small_csv, tmp_path / "without", restore_epochs=0, epochs=1))
     assert words not in capsys.readouterr().out
     for folder in (first, tmp_path / "restarted"):
