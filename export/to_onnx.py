@@ -40,7 +40,12 @@ def to_fp32(model: nn.Module) -> bytes:
             verbose=False,
         )
     assert program is not None  # noqa: S101  (None only when a file name is given)
-    serialised: bytes = program.model_proto.SerializeToString()
+    model_proto = program.model_proto
+    # the exporter writes down which line of which file on this machine each node came from
+    graph = model_proto.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+    serialised: bytes = model_proto.SerializeToString()
     return serialised
 
 

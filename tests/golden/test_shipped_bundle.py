@@ -27,9 +27,9 @@ EACH = pytest.mark.parametrize(
     ("bundle", "artefact"),
     [pytest.param(name, artefact, id=f"{name} {artefact}") for name in CARDS for artefact in CARDS[name].artefacts],
 )
-LEAST_ACCURACY = {"student": 0.67, "student-nano": 0.64}
-MOST_LOST = {"student": 0.004, "student-nano": 0.005}
-MOST_ECE = {"student": 0.045, "student-nano": 0.045}
+LEAST_ACCURACY = {"student": 0.69, "student-nano": 0.66}
+MOST_LOST = {"student": 0.006, "student-nano": 0.005}
+MOST_ECE = {"student": 0.04, "student-nano": 0.05}
 MOST_INSTRUCTIONS = {
     ("student", "pi5"): 4e6,
     ("student", "pi4"): 8e6,
@@ -133,6 +133,12 @@ def test_three_engines_agree_at_int8(bundle: str) -> None:
     for other in probabilities[1:]:
         assert np.abs(probabilities[0] - other).max() < 0.15
         assert np.abs(probabilities[0] - other).mean() < 0.02
+
+
+@EACH
+def test_no_file_tells_of_the_machine_that_made_it(bundle: str, artefact: Artefact) -> None:
+    """Exporters note the lines of code that a node came from, with their folders."""
+    assert not any(b"site-packages" in content for content in read_files(SHIPPED / bundle, artefact))
 
 
 def test_the_pages_show_what_ships() -> None:
