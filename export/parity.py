@@ -14,6 +14,9 @@ The smaller a network, the more faces it is undecided about: int8 changes 2 % of
 nano's, about as many for the better as for the worse. A wrong kernel or range changes tens of per cent.
 """
 
+OPENVINO_INT8_TOLERANCE = 0.2
+"""OpenVINO's int8 differs by 0.06 from one x86 processor to another; on Arm by more, and there confidences are wrong."""
+
 LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 1.5}
 """Most that a logit may differ anywhere: for floats by rounding, for int8 by a fraction of the logits' spread (±4)."""
 
