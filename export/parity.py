@@ -15,7 +15,7 @@ nano's, about as many for the better as for the worse. A wrong kernel or range c
 """
 
 OPENVINO_INT8_TOLERANCE = 0.2
-"""OpenVINO's int8 differs by 0.06 from one x86 processor to another; on Arm by more, and there confidences are wrong."""
+"""Between x86 processors OpenVINO's int8 differs by 0.06; on Arm by 0.3 and more, and confidences by 0.12."""
 
 LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 1.5}
 """Most that a logit may differ anywhere: for floats by rounding, for int8 by a fraction of the logits' spread (±4)."""
@@ -23,7 +23,7 @@ LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8"
 SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.4}
 """Most that a logit may differ from device to device.
 
-An int8 kernel may round a few activations the other way (OpenVINO on Arm: 0.34); a wrong one is off by whole units.
+An int8 kernel may round a few activations the other way (OpenVINO between x86 processors: 0.06); a wrong one is off by whole units.
 """
 
 
