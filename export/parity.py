@@ -23,7 +23,7 @@ LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8"
 SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.4}
 """Most that a logit may differ from device to device.
 
-An int8 kernel may round a few activations the other way (OpenVINO between x86 processors: 0.06); a wrong one is off by whole units.
+An int8 kernel may round a few activations the other way; a wrong one is off by whole units.
 """
 
 
