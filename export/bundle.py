@@ -255,9 +255,7 @@ def measure(
             seed=seed,
             n=SELF_TEST_FACES,
             logits=tuple(tuple(round(float(value), 6) for value in row) for row in expected),
-            tolerance=parity.OPENVINO_INT8_TOLERANCE
-            if (engine, precision) == ("openvino", "int8")
-            else parity.SELF_TEST_TOLERANCE[precision],
+            tolerance=parity.SELF_TEST_TOLERANCE[precision],
         ),
     )
     return artefact, parity.objection(agreement, precision)

@@ -25,6 +25,7 @@ def to_int8(onnx_fp32: bytes, calibration: NDArray[np.float32]) -> tuple[bytes, 
     """
     parameters = nncf.AdvancedQuantizationParameters(
         disable_bias_correction=True,
+        overflow_fix=nncf.OverflowFix.ENABLE,
         activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX,
     )
     faces = nncf.Dataset([face[None] for face in calibration])

@@ -159,7 +159,7 @@ def attended(model: FullModel, public: FaceSet, out: Path) -> dict[str, dict[str
 
 
 def attention_maps(model: FullModel, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Where attention looks, float32 (n, 48, 48), each summing to 1: the weights of the 3×3 positions, enlarged."""
+    """Where attention looks, float32 (n, 48, 48), each summing to 1: the weights of the positions, enlarged."""
     assert isinstance(model.attention, SoftAttention)  # noqa: S101  (the caller has checked the configuration)
     parts = []
     for start in range(0, len(faces), 256):

@@ -11,6 +11,7 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,7 @@ from train.objective import EmotionObjective, Objective
 from train.parallel import Team, team
 from train.precision import autocast, resolved
 from train.restore import learn_to_restore
-from train.step import AveragedWeights, RecordedStep, take_step
+from train.step import AveragedWeights, Losses, RecordedStep, take_step
 
 
 def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitConfig, run: Team) -> nn.Module:
@@ -65,7 +66,7 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
         if not run.leads:
             continue
         with autocast(config):
-            seen, unseen = assess(averaged, sample), assess(averaged, public)
+            seen, unseen = assess(averaged.model, sample), assess(averaged.model, public)
         row = {"epoch": epoch + 1, "learning_rate": float(optimiser.param_groups[0]["lr"]), **losses}
         row |= {"train_loss": seen.cross_entropy, "train_accuracy": seen.accuracy}
         row |= {"public_loss": unseen.cross_entropy, "public_accuracy": unseen.accuracy}
@@ -108,7 +109,7 @@ def learn(
     recorded = config.device == "cuda" and run.size == 1
     for group in optimiser.param_groups:
         group["lr"] = torch.zeros((), device=config.device)  # a recorded step reads it anew
-    step: Any = partial(take_step, learner, objective, averaged, optimiser, config)
+    step: Callable[[Tensor], Losses] = partial(take_step, learner, objective, averaged, optimiser, config)
     sums: dict[str, Tensor] = {}
     title = f"epoch {epoch + 1}/{config.epochs}"
     bar = tqdm(order, title, unit="step", leave=False, mininterval=1, disable=not run.leads)

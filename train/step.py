@@ -23,7 +23,8 @@ Losses = dict[str, Tensor]
 class AveragedWeights(nn.Module):
     """Exponential average over the steps, of weights and of batch norm's statistics.
 
-    It starts short and grows to ``decay``, so that early epochs are not mostly noise.
+    It starts short and grows to ``decay``, so that early epochs are not mostly noise. torch's own ``AveragedModel``
+    reads its count of steps on the host, which a recorded step cannot.
     """
 
     steps: Tensor
@@ -33,11 +34,6 @@ class AveragedWeights(nn.Module):
         super().__init__()
         self.model, self.decay = copy.deepcopy(model), decay
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=next(model.parameters()).device))
-
-    def forward(self, faces: Tensor) -> Tensor:
-        """Logits of the averaged model."""
-        logits: Tensor = self.model(faces)
-        return logits
 
     @torch.no_grad()
     def follow(self, model: nn.Module) -> None:

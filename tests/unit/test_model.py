@@ -87,8 +87,8 @@ def test_an_untrained_autoencoder_keeps_the_face() -> None:
     assert 0 <= restored.min() <= restored.max() <= 1
 
 
-def test_backbone_ends_at_nine_positions() -> None:
-    """Four stages reduce 48×48 to 3×3."""
+def test_backbone_halves_the_map_in_each_stage_but_the_first() -> None:
+    """Four stages reduce 48×48 to 6×6, and behind a stem of stride 2 to 3×3."""
     for stride, side in ((1, 6), (2, 3)):
         backbone = Backbone((8, 8, 16, 16), (1, 1, 1, 1), stem_stride=stride).eval()
         assert backbone(torch.randn(2, 1, 48, 48)).shape == (2, 16, side, side)
