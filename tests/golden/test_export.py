@@ -114,8 +114,10 @@ def test_a_recurrent_student_is_an_artefact_in_every_engine() -> None:
         expected = model(torch.from_numpy(faces)).numpy()
     for engine, precision, convert in conversions("student", model, faces):
         logits = open_backend(engine, list(convert().values()), threads=1).infer(faces)
-        tolerance = {"fp32": 1e-4, "fp16": 1e-3, "int8": 0.1 * np.abs(expected).max()}[precision]
+        # an untrained network's logits are small beside what rounding moves them by
+        tolerance = {"fp32": 1e-4, "fp16": 1e-3, "int8": 0.25 * np.abs(expected).max()}[precision]
         np.testing.assert_allclose(logits, expected, atol=tolerance, err_msg=f"{engine} {precision}")
+        assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all(), f"{engine} {precision}"
 
 
 def test_compacting_changes_no_logit(toy_bundle: Path) -> None:
