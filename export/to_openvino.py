@@ -21,7 +21,7 @@ def to_int8(onnx_fp32: bytes, calibration: NDArray[np.float32]) -> tuple[bytes, 
 
     NNCF's defaults aggregate by mean, which clips, and then correct biases layer by layer, which on networks this small
     moves the logits twelve times as far from the float model's as rounding does; plain minima and maxima do neither.
-    Weights have seven bits in all layers, and not in the first alone: without VNNI pairs of products are added in 16 bits.
+    Weights have seven bits in all layers, not in the first alone: without VNNI products are added in pairs in 16 bits.
     An LSTM stays in floating point: quantised, it changed the answer on eight faces of a hundred.
     """
     parameters = nncf.AdvancedQuantizationParameters(
