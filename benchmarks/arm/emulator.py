@@ -23,8 +23,10 @@ from edge_runtime.errors import FerEdgeError, NotInstalledError
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# 7.2, dynamic: the static build and trixie's 10.0 take no plugin
+# 7.2, dynamic, to count with: the static build and trixie's 10.0 take no plugin
 _QEMU = ("amd64", "bookworm", "qemu-user")
+# 10.0, static, for x86: by 7.2's AVX2 OpenVINO's int8 comes out otherwise than on a processor that has it
+_QEMU_X86 = ("amd64", "trixie", "qemu-user")
 # what the wheels load beside what Python itself needs
 _LIBRARIES = "libstdc++6,libgomp1,libatomic1"
 # any C library up to bookworm's
@@ -93,16 +95,16 @@ class Emulator:
         }
         (self.folder / count_file).write_bytes(bytes(8))
         given = [word for name, value in variables.items() for word in ("-E", f"{name}={value}")]
-        player = [*qemu(self.folder, "qemu-aarch64"), "-cpu", BOARDS[board].cpu, "-seed", "0"]
+        player = [*_qemu(self.folder), "-cpu", BOARDS[board].cpu, "-seed", "0"]
         plugin = ["-plugin", f"{self.folder / 'libcounter.so'},count={count_file}"]
         return [*player, *plugin, "-L", root, *given, f"{root}/usr/bin/python{env.python}"]
 
 
-def qemu(folder: Path, name: str) -> list[str]:
+def _qemu(folder: Path) -> list[str]:
     """Return the start of a command by bookworm's QEMU, on bookworm's own libraries whatever the host's are."""
     root = folder / "qemu"
     libraries = ":".join(str(root / part / "x86_64-linux-gnu") for part in ("lib", "usr/lib"))
-    return [str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path", libraries, str(root / "usr/bin" / name)]
+    return [str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path", libraries, str(root / "usr/bin/qemu-aarch64")]
 
 
 def prepare(folder: Path) -> Emulator:
@@ -114,6 +116,7 @@ def prepare(folder: Path) -> Emulator:
     python = f"{_LIBRARIES},python"
     for name, (arch, suite, packages) in {
         "qemu": _QEMU,
+        "qemu-x86": _QEMU_X86,
         "bookworm": ("arm64", "bookworm", python + "3.11"),
         "trixie": ("arm64", "trixie", python + "3.13"),
     }.items():
@@ -129,7 +132,7 @@ def prepare(folder: Path) -> Emulator:
     wheel = _build_wheel(folder)
     for name, environment in ENVIRONMENTS.items():
         _packages(folder / f"site-{name}", environment, wheel)
-    banner = _run([*qemu(folder, "qemu-aarch64"), "--version"], "QEMU")
+    banner = _run([*_qemu(folder), "--version"], "QEMU")
     return Emulator(folder=folder, version=banner.splitlines()[0])
 
 

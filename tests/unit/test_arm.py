@@ -80,7 +80,7 @@ def make_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """Return a function that runs make arm with one program replaced, all others succeed; its exit code and words."""
 
     def run(program: str, how: Callable[[list[str]], Any], *, fetched: bool) -> tuple[int, str, str]:
-        for name in ("qemu", "bookworm", "trixie") if fetched else ():
+        for name in ("qemu", "qemu-x86", "bookworm", "trixie") if fetched else ():
             (tmp_path / name).mkdir()
         monkeypatch.setattr(shutil, "which", lambda name: None if name == "mmdebstrap" else f"/usr/bin/{name}")
         monkeypatch.setattr("os.geteuid", lambda: 0)
