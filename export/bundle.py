@@ -54,7 +54,7 @@ from train.evaluate import predict
 
 READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
 SELF_TEST_FACES = 24
-"""So many that what is wrong with a face in ten is found."""
+"""So many that what comes out wrong of one in ten is found."""
 _TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
 
 ENGINES: dict[str, tuple[Engine, ...]] = {

@@ -17,11 +17,11 @@ nano's, about as many for the better as for the worse. A wrong kernel or range c
 LARGEST_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 1.5}
 """Most that a logit may differ anywhere: for floats by rounding, for int8 by a fraction of the logits' spread (±4)."""
 
-SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.1}
+SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.25}
 """Most that a logit may differ from device to device.
 
-An int8 kernel may round a few activations the other way: on Arm TFLite and ONNX are at most 0.03 off what they are on
-x86. OpenVINO is 0.13 (student) and 0.38 (nano) off there; on faces it is 0.6 and 1.8, and a confidence by a seventh.
+An int8 kernel may round activations the other way: tflite-runtime is 0.15 off ai-edge-litert. OpenVINO on Arm is 0.4
+off x86, on real faces up to 1.8, and its confidences by a seventh.
 """
 
 

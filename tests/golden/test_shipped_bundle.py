@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from benchmarks.arm.gate import BASELINE, read_record
 from distill.networks import load_network
 from edge_runtime.emotions import selftest
-from edge_runtime.emotions.backends.base import ENGINES
+from edge_runtime.emotions.backends.base import ENGINES, open_backend
 from edge_runtime.emotions.classifier import SHIPPED, EmotionClassifier, shipped_bundles
 from edge_runtime.emotions.contract import Artefact, Engine, read_card, read_files
+from edge_runtime.emotions.normalise import normalise
 from edge_runtime.scoring.datasets import FaceSet
 from edge_runtime.scoring.metrics import score, softmax
 from export import parity
@@ -133,6 +134,16 @@ def test_three_engines_agree_at_int8(bundle: str) -> None:
     for other in probabilities[1:]:
         assert np.abs(probabilities[0] - other).max() < 0.15
         assert np.abs(probabilities[0] - other).mean() < 0.02
+
+
+@EACH
+def test_threads_change_nothing(bundle: str, artefact: Artefact) -> None:
+    """Two threads that share many faces give what one gives, each time."""
+    faces = normalise(selftest.faces(13, 64))
+    engines = [open_backend(artefact.engine, read_files(SHIPPED / bundle, artefact), threads) for threads in (1, 2)]
+    alone, *shared = [engines[index].infer(faces) for index in (0, 1, 1, 1)]
+    for logits in shared:
+        np.testing.assert_allclose(logits, alone, atol=1e-4)
 
 
 @EACH
