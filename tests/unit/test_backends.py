@@ -214,6 +214,23 @@ def test_null_backend_answers_zeros() -> None:
     assert (logits.shape, logits.dtype, logits.any()) == ((3, 7), np.float32, np.False_)
 
 
+@pytest.mark.parametrize(("distribution", "parts"), [("ai-edge-litert", [8, 1]), ("tflite-runtime", [1] * 9)])
+def test_the_older_interpreter_computes_one_face_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, distribution: str, parts: list[int]
+) -> None:
+    """Its kernels for eight are wrong on some boards."""
+    tflite, called = pytest.importorskip("edge_runtime.emotions.backends.tflite"), []
+    monkeypatch.setattr(tflite.TfliteBackend, "name", distribution)
+    compute = tflite._Signature.__call__
+    monkeypatch.setattr(
+        tflite._Signature, "__call__", lambda self, batch: called.append(len(batch)) or compute(self, batch)
+    )
+    with contextlib.closing(EmotionClassifier.load(engine="tflite")) as loaded:
+        called.clear()
+        loaded.logits(selftest.faces(3, 9))
+    assert called == parts
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_answer_is_the_caller_s_whatever_the_next_batch_is(engine: Engine) -> None:
     """More, fewer and other faces afterwards change neither an earlier answer nor their own."""
