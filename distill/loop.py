@@ -38,6 +38,8 @@ class DistillObjective(Objective):
         """Keep the teachers' targets (views, n, 7) on the device."""
         super().__init__(model, faces, config)
         self.options, self.targets = config, targets.to(config.device)
+        # fake quantisation asks the device for its ranges in the midst of a step
+        self.recordable = config.quantise_from is None
         self.learns_from += hashlib.sha256(targets.numpy().tobytes()).hexdigest()
 
     def begin_epoch(self, epoch: int, rank: int) -> None:
@@ -113,7 +115,7 @@ def _first_network(config: DistillConfig, teacher: nn.Module) -> FullModel | Stu
     if isinstance(network, FullModel):
         network.autoencoder.load_state_dict(teacher.get_submodule("autoencoder").state_dict())
     if config.start_from:
-        load_mean(config.start_from, network)
+        load_mean(config.start_from, network, config.model.stem_stride if config.network == "full" else None)
     if config.quantise_from:
         load_weights(config.quantise_from, network)
         simulate_int8(network)

@@ -21,7 +21,7 @@ SELF_TEST_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8
 """Most that a logit may differ from device to device.
 
 An int8 kernel may round activations the other way: tflite-runtime is 0.15 off ai-edge-litert. OpenVINO on Arm is 0.4
-off x86, on real faces up to 1.8, and its confidences by a seventh.
+to 0.6 off x86, on real faces up to 1.8, and its confidences by a seventh.
 """
 
 

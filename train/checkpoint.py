@@ -83,6 +83,9 @@ def resume(
         objective.load_state_dict(state["objective"])
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
+        for group in optimiser.param_groups:  # the checkpoint may be of another device
+            if "capturable" in group:
+                group["capturable"] = config.device == "cuda"
         epochs_done, learned_from = int(state["epochs_done"]), str(state["data_sha256"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"{path} is of another network"
@@ -142,13 +145,17 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         raise DataError(what, expected=expected, got=got, next_step=step) from error
 
 
-def load_mean(folders: Sequence[Path], model: nn.Module) -> None:
+def load_mean(folders: Sequence[Path], model: nn.Module, stem_stride: int | None) -> None:
     """Load the mean of the weights of ``folders``, at least one, into ``model`` (model soups, Wortsman et al. 2022).
 
-    It is as good as they are where they have one beginning in common. Raises ``DataError`` as ``load_weights`` does.
+    It is as good as they are where they have one beginning in common. ``stem_stride``: a full model's, which shows in
+    no tensor's shape. Raises ``DataError`` where it is another one, and as ``load_weights`` does.
     """
     states = []
     for folder in folders:
+        if stem_stride and (found := load_shape(folder, "model")["stem_stride"]) != stem_stride:
+            expected, step = f"those of a stem of stride {stem_stride}", f"give --stem-stride {found}"
+            raise DataError(f"{folder} holds other weights", expected=expected, got=str(found), next_step=step)
         load_weights(folder, model)
         states.append({name: value.clone() for name, value in model.state_dict().items()})
     for name, value in model.state_dict().items():
@@ -180,4 +187,5 @@ def load_shape(folder: Path, part: str) -> dict[str, Any]:
     if meta.get("shape") != part or shape is None:
         got, step = str(meta.get("shape")), f"name the folder of a run that trained a {part}"
         raise DataError(f"{folder} holds other weights", expected=f"those of a {part}", got=got, next_step=step)
-    return shape
+    # full models were trained at half the resolution before there was a choice
+    return {"stem_stride": 2} | shape if part == "model" else shape

@@ -27,8 +27,8 @@ def require_seed(seed: int) -> None:
 def require(name: str, value: object, *, holds: bool, expected: str) -> None:
     """Refuse an option's value that is out of range or contradicts another: raise ``UsageError`` unless it holds."""
     if not holds:
-        flag = "--" + name.replace("_", "-")
-        raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step="correct the option")
+        flag, got = "--" + name.replace("_", "-"), " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step="correct the option")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The training loop: any model, any objective, one process or several, read from top to bottom.
 
 An epoch is a pure function of (configuration, weights, optimiser, epoch number): order, views, corruptions and dropout
-are seeded by the epoch. So a run that was interrupted goes on from its last epoch as if nothing had happened.
+are seeded by the epoch. So a run that was interrupted goes on from its last epoch as if nothing had happened, on a
+GPU but for the rounding of the kernels that it chooses anew.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, UsageError
 from edge_runtime.files import make_folder, write_text
 from edge_runtime.options import data_path, to_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -106,7 +107,7 @@ def learn(
     torch.manual_seed(seed + 7_919 * run.rank)  # dropout
     objective.begin_epoch(epoch, run.rank)
     objective.train()
-    recorded = config.device == "cuda" and run.size == 1
+    recorded = config.device == "cuda" and run.size == 1 and objective.recordable
     for group in optimiser.param_groups:
         group["lr"] = torch.zeros((), device=config.device)  # a recorded step reads it anew
     step: Callable[[Tensor], Losses] = partial(take_step, learner, objective, averaged, optimiser, config)
@@ -168,6 +169,9 @@ def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
         raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step="lower --batch")
     make_folder(config.out)
     check_same_run(config)
+    if not config.epochs and (config.out / "checkpoint.pt").exists():
+        step = "name another --out: the mean of other runs is none of this one"
+        raise UsageError("--epochs 0", expected="no run in --out", got=str(config.out), next_step=step)
     torch.manual_seed(config.seed)
     return training, public
 
@@ -215,7 +219,7 @@ def train(config: TrainConfig) -> None:
             votes = torch.from_numpy(read_votes(votes_path(config.ferplus), data_path(config.data), len(training)))
         network = FullModel(config.model)
         if config.start_from:
-            load_mean(config.start_from, network)
+            load_mean(config.start_from, network, config.model.stem_stride)
         first_sitting = not run.agree("checkpoint", (config.out / "checkpoint.pt").exists())
         epochs = config.restore_epochs if config.restore_epochs is not None else 0 if config.start_from else 12
         if config.model.autoencoder and epochs and first_sitting:

@@ -20,8 +20,11 @@ from train.model import FullModel
 class Objective(nn.Module, ABC):
     """What a run minimises: it holds the model that learns, and whatever else learns with it.
 
-    ``learns_from``: sha256 of the data; a checkpoint of other data is not gone on with.
+    ``learns_from``: sha256 of the data; a checkpoint of other data is not gone on with. ``recordable``: whether a GPU
+    may record a step and replay it.
     """
+
+    recordable = True
 
     def __init__(self, model: nn.Module, faces: FaceSet, config: FitConfig) -> None:
         """Keep the Training faces on the device; they are no part of the state."""
@@ -69,7 +72,7 @@ class EmotionObjective(Objective):
         super().__init__(model, faces, config)
         self.options = config
         frequency = torch.bincount(self.labels, minlength=7).clamp(min=1) / len(faces)
-        # only their ratios count: cross_entropy divides by the sum of the batch's weights
+        # only their ratios count: `_entropy` divides by the sum of the batch's weights
         self.class_weights = frequency**-config.class_weight_power
         self.votes = None if votes is None else votes.to(config.device)
         if self.votes is not None:

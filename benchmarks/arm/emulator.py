@@ -27,6 +27,7 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _QEMU = ("amd64", "bookworm", "qemu-user")
 # 10.0, static, for x86: by 7.2's AVX2 OpenVINO's int8 comes out otherwise than on a processor that has it
 _QEMU_X86 = ("amd64", "trixie", "qemu-user")
+X86_PLAYER = "qemu-x86/usr/bin/qemu-x86_64"
 # what the wheels load beside what Python itself needs
 _LIBRARIES = "libstdc++6,libgomp1,libatomic1"
 # any C library up to bookworm's
@@ -132,8 +133,8 @@ def prepare(folder: Path) -> Emulator:
     wheel = _build_wheel(folder)
     for name, environment in ENVIRONMENTS.items():
         _packages(folder / f"site-{name}", environment, wheel)
-    banner = _run([*_qemu(folder), "--version"], "QEMU")
-    return Emulator(folder=folder, version=banner.splitlines()[0])
+    banners = [_run([*player, "--version"], "QEMU") for player in (_qemu(folder), [str(folder / X86_PLAYER)])]
+    return Emulator(folder=folder, version=" and ".join(banner.splitlines()[0] for banner in banners))
 
 
 def _debian(target: Path, arch: str, suite: str, packages: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.arm.boards import BOARDS
-from benchmarks.arm.emulator import CHECKOUT, ENVIRONMENTS, Emulator, run_to_end
+from benchmarks.arm.emulator import CHECKOUT, ENVIRONMENTS, X86_PLAYER, Emulator, run_to_end
 from benchmarks.arm.estimate import ENVIRONMENT
 from benchmarks.arm.gate import Record, name_of
 from benchmarks.arm.guest import Task, run_arguments
@@ -180,7 +180,7 @@ def refused_without_vnni(emulator: Emulator, bundles: Sequence[str]) -> dict[str
     refused = {}
     for bundle, engine in product(bundles, ENGINES):
         check = ["check", "--detector", "mtcnn", "--bundle", bundle, "--engine", engine, "--precision", "int8"]
-        player = [str(emulator.folder / "qemu-x86/usr/bin/qemu-x86_64"), "-cpu", "Haswell"]
+        player = [str(emulator.folder / X86_PLAYER), "-cpu", "Haswell"]
         command = [*player, sys.executable, "-m", "edge_runtime", *check]
         what = f"{bundle} {engine} int8 on a Haswell"
         done = run_to_end(command, what, cwd=CHECKOUT)

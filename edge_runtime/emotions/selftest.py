@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _SEVERAL = 9
-"""An engine computes one face, and eight at once, by kernels of their own: nine or more, and one, reach all of them."""
+"""An engine computes one face, and eight at once, by kernels of their own: nine or more, and each alone, reach them."""
 
 
 def faces(seed: int, n: int) -> NDArray[np.uint8]:
@@ -61,7 +61,7 @@ def check(backend: Backend, artefact: Artefact, reads: Input) -> None:
     test = artefact.selftest
     batch, expected = normalise(faces(test.seed, test.n), reads.mean, reads.std), np.asarray(test.logits, np.float32)
     difference = np.float32(0)
-    for index in (np.arange(1), np.arange(max(_SEVERAL, test.n)) % test.n):
+    for index in (*np.arange(test.n)[:, None], np.arange(max(_SEVERAL, test.n)) % test.n):
         logits = backend.infer(batch[index])
         fits = logits.shape == (len(index), *expected.shape[1:])
         difference = np.maximum(difference, np.abs(logits - expected[index]).max() if fits else np.inf)

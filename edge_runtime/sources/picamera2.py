@@ -27,7 +27,7 @@ class PiCamera:
             # a compiled part of it that was built for another numpy raises ValueError
             step = (
                 "sudo apt install python3-picamera2, make the environment with --system-site-packages,"
-                " and where numpy's size is at fault: pip install --upgrade simplejpeg"
+                " and where numpy's size is at fault: pip install --ignore-installed --no-deps simplejpeg"
             )
             raise NotInstalledError("picamera2:", expected="picamera2", got=str(error), next_step=step) from error
         width, height = options.size_wh or SIZE_WH

@@ -215,6 +215,13 @@ def test_shape_of_the_network_is_read(tmp_path: Path) -> None:
     assert load_shape(tmp_path, "student") == {"widths": [4, 8]}
 
 
+def test_a_full_model_from_before_there_was_a_choice_halves_the_face(tmp_path: Path) -> None:
+    """A stride changes no tensor's shape: weights that do not say theirs would load and compute something else."""
+    for said, stride in (({}, 2), ({"stem_stride": 1}, 1)):
+        (tmp_path / "weights.json").write_text(json.dumps({"shape": "model", "config": {"model": said}}))
+        assert load_shape(tmp_path, "model") == {"stem_stride": stride}
+
+
 @pytest.mark.parametrize(
     "meta",
     [{"shape": "model", "config": {"model": {}, "student": {}}}, {"shape": "student", "config": {}}, {"config": {}}],

@@ -257,6 +257,9 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(small_csv: Path, 
     load_weights(second, after)
     for name, value in before.named_parameters():
         assert torch.equal(value, dict(after.named_parameters())[name]), name
+    coarse = dataclasses.replace(SHAPE, stem_stride=3 - SHAPE.stem_stride)
+    with pytest.raises(DataError, match=rf"stem of stride {coarse.stem_stride}.* --stem-stride {SHAPE.stem_stride}"):
+        loop.train(config(tmp_path / "third", small_csv, 1, start_from=(first,), model=coarse))
     narrow = dataclasses.replace(SHAPE, context_width=8)
     with pytest.raises(DataError, match="expected weights of FullModel"):
         loop.train(config(tmp_path / "third", small_csv, 1, start_from=(first,), model=narrow))
@@ -272,6 +275,9 @@ def test_a_soup_is_the_mean_of_the_runs_that_it_names(small_csv: Path, tmp_path:
     start_from = (tmp_path / "a", tmp_path / "a", tmp_path / "b")
     loop.train(config(tmp_path / "soup", small_csv, 0, start_from=start_from))
     load_weights(tmp_path / "soup", soup)
+    loop.train(config(tmp_path / "c", small_csv, 1, start_from=start_from))
+    with pytest.raises(UsageError, match=r"--epochs 0: expected no run in --out, got .*c"):
+        loop.train(config(tmp_path / "c", small_csv, 0, start_from=start_from))
     states = (a.state_dict(), b.state_dict(), soup.state_dict())
     for name in states[0]:
         one, other, mean = (state[name].double() for state in states)

@@ -39,7 +39,7 @@ class TfliteBackend:
             message = f"signatures of batch {sorted(self._signatures)} and none of batch 1"
             raise ValueError(message)
         # tflite-runtime's int8 kernels for eight faces are up to 3.8 off on a Cortex-A72 (2.14.0, emulated), and the
-        # nano's for one face in six: its self-test need not see it
+        # nano's for one face in six: its self-test need not see it. Its float kernels are not trusted further
         self._sizes = [1] if self.name == "tflite-runtime" else sorted(self._signatures, reverse=True)
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
