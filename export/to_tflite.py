@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,27 @@ from export.flatbuffer import compact
 BATCHES = (1, 8)
 
 
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep the converter's every pass and the quantiser's progress bars from the export's own bar."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@_without_chatter()
 def to_fp32(model: nn.Module) -> bytes:
     """Convert ``model`` in evaluation mode; TFLite has no dynamic batch, so each of ``BATCHES`` becomes a signature."""
     converter: Any = litert_torch
     model = with_chains(model)
     for batch in BATCHES:
         converter = converter.signature(_signature(batch), model, (torch.zeros(batch, 1, 48, 48),))
-    chatter = io.StringIO()  # the converter reports its every pass
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.redirect_stdout(chatter),
-        contextlib.redirect_stderr(chatter),
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         converter.convert().export(str(path))
         return compact(path.read_bytes())
 
 
+@_without_chatter()
 def to_fp16(fp32: bytes) -> bytes:
     """Store the weights of an fp32 file in half precision; the interpreter widens them once, when it loads."""
     weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
@@ -51,6 +56,7 @@ def to_fp16(fp32: bytes) -> bytes:
     return bytes(caster.quantize(enable_progress_report=False).quantized_model)
 
 
+@_without_chatter()
 def to_int8(fp32: bytes, calibration: NDArray[np.float32]) -> bytes:
     """Quantise statically: per-channel int8 weights, int8 activations.
 
