@@ -177,18 +177,25 @@ def compare_faces(where: str, there: list[dict[str, Any]], here: list[dict[str, 
 
 def refused_without_vnni(emulator: Emulator, bundles: Sequence[str]) -> dict[str, str]:
     """Return x86's int8 artefacts that are refused on a processor without VNNI, where sums of products may overflow."""
-    refused = {}
-    for bundle, engine in product(bundles, ENGINES):
-        check = ["check", "--detector", "mtcnn", "--bundle", bundle, "--engine", engine, "--precision", "int8"]
-        player = [str(emulator.folder / X86_PLAYER), "-cpu", "Haswell"]
-        command = [*player, sys.executable, "-m", "edge_runtime", *check]
+    player = [str(emulator.folder / X86_PLAYER), "-cpu", "Haswell", sys.executable, "-m", "edge_runtime", "check"]
+    int8 = ["--detector", "mtcnn", "--precision", "int8"]
+
+    def check(bundle: str, engine: Engine) -> str | None:
         what = f"{bundle} {engine} int8 on a Haswell"
-        done = run_to_end(command, what, cwd=CHECKOUT)
+        done = run_to_end([*player, *int8, "--bundle", bundle, "--engine", engine], what, cwd=CHECKOUT)
         if done.returncode == BundleError.exit_code:
-            refused[name_of("x86-64 without VNNI", f"{bundle} {engine} int8")] = _last_line(done)
-        else:
-            _require_success(what, done)
-    return refused
+            return _last_line(done)
+        _require_success(what, done)
+        return None
+
+    pairs = [*product(bundles, ENGINES)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        refusals = pool.map(lambda pair: check(*pair), pairs)
+        return {
+            name_of("x86-64 without VNNI", f"{bundle} {engine} int8"): why
+            for (bundle, engine), why in zip(pairs, refusals, strict=True)
+            if why
+        }
 
 
 def _faces(folder: Path) -> list[dict[str, Any]]:
