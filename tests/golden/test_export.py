@@ -108,7 +108,7 @@ def test_a_chain_is_the_lstm() -> None:
 def test_a_recurrent_student_is_an_artefact_in_every_engine() -> None:
     """A student with a BiLSTM gives torch's logits in every engine; in int8 it names the same emotions."""
     torch.manual_seed(0)
-    shape = StudentConfig(widths=(8, 16), blocks=(1, 1), dense_stages=1, context="bilstm", context_width=16)
+    shape = StudentConfig(widths=(8, 8, 8, 16), blocks=(1, 1, 1, 1), dense_stages=1, context="bilstm", context_width=16)
     model, faces = Student(shape).eval(), normalise(selftest.faces(5, 64))
     with torch.inference_mode():
         expected = model(torch.from_numpy(faces)).numpy()
