@@ -1,4 +1,9 @@
-"""A sink in a thread of its own, so that a slow disk does not hold up the next frame."""
+"""A sink in a thread of its own, so that a slow disk does not hold up the next frame.
+
+A signal may raise ``KeyboardInterrupt`` between any two bytecodes of the main thread, and in the midst of a
+``queue.Queue`` it leaves a lock that nobody releases, or a thread that is never woken. What a ``SimpleQueue`` does is
+one step in C.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,10 @@ class SinkThread:
     def __init__(self, sink: Sink, name: str, *, live: bool) -> None:
         """Start the thread; ``name`` is what messages call the sink."""
         self._sink, self.name, self._live = sink, name, live
-        self._waiting: queue.Queue[FrameResult | None] = queue.Queue(WAITING)
+        self._waiting: queue.SimpleQueue[FrameResult | None] = queue.SimpleQueue()
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(WAITING):
+            self._places.put(None)
         self._error: Exception | None = None
         self.skipped = self._done = 0
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
@@ -38,11 +46,13 @@ class SinkThread:
             if self._error is not None:
                 raise self._error
             try:
-                self._waiting.put(result, timeout=None if self._live else 0.5, block=not self._live)
-            except queue.Full:
+                self._places.get(block=not self._live, timeout=None if self._live else 0.5)
+            except queue.Empty:
                 if not self._live:
                     continue  # look whether the sink has died meanwhile, and wait on
                 self.skipped += 1
+            else:
+                self._waiting.put(result)
             return
 
     def close(self) -> None:
@@ -54,14 +64,11 @@ class SinkThread:
         self._end(self._sink.discard)
 
     def _end(self, finish: Callable[[], None]) -> None:
-        asked, done, last_s = False, -1, time.monotonic()
+        self._waiting.put(None)
+        done, last_s = -1, time.monotonic()
         while self._thread.is_alive() and time.monotonic() - last_s < _PATIENCE_S:
             if self._done != done:  # slow is not hung
                 done, last_s = self._done, time.monotonic()
-            if not asked:
-                with contextlib.suppress(queue.Full):
-                    self._waiting.put_nowait(None)
-                    asked = True
             self._thread.join(0.1)
         if self._thread.is_alive():
             step = "look at the disk that it is on"
@@ -82,6 +89,7 @@ class SinkThread:
 
     def _run(self) -> None:
         while (result := self._waiting.get()) is not None:
+            self._places.put(None)
             try:
                 self._sink.write(result)
             except Exception as error:  # noqa: BLE001  (raised again by whoever writes or closes next)

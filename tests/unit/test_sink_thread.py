@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -123,6 +125,23 @@ def test_an_error_at_the_last_frame_is_not_lost() -> None:
     thread.write(result(0))
     with pytest.raises(SinkError):
         thread.close()
+
+
+def test_an_interrupt_at_any_moment_leaves_a_thread_that_ends() -> None:
+    """A thousand interrupts in the midst of handing over: no lock stays behind, and closing finds the thread awake."""
+    draw, empty = np.random.default_rng(1), result(0)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # raises KeyboardInterrupt
+    try:
+        for number in range(1_000):
+            thread = SinkThread(Slow(), "quick", live=number % 3 > 0)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, draw.uniform(0.0001, 0.003))
+                while True:
+                    thread.write(empty)
+                    time.sleep(0.00005 * (number % 2))
+            thread.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_slow_end_is_waited_for_and_a_hung_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
