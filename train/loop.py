@@ -33,6 +33,7 @@ from train.curves import Curves
 from train.evaluate import predict
 from train.model import FullModel
 from train.objective import EmotionObjective, Objective
+from train.offsets import correct_bias
 from train.parallel import Team, team
 from train.precision import autocast, resolved
 from train.restore import learn_to_restore
@@ -177,12 +178,13 @@ def prepare(config: FitConfig, run: Team) -> tuple[FaceSet, FaceSet]:
 
 
 def finish(config: FitConfig, shape: str, model: nn.Module, training: FaceSet, public: FaceSet, run: Team) -> None:
-    """Write the averaged weights with what they are, and print their score.
+    """Correct the averaged weights' bias, write them with what they are, and print their score.
 
     ``shape``: the field of the configuration that says how the network is built; a reader looks for it.
     """
     if not run.leads:
         return
+    correct_bias(model, training)
     metrics, rows = assess(model, public), Curves(config.out, config.epochs).rows
     meta: dict[str, Any] = {
         "config": to_plain(config, names_only=True),
