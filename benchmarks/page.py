@@ -1,15 +1,23 @@
-"""A report as one HTML page that needs nothing else: no network, no script, no package."""
+"""A report as one HTML page that needs nothing else: no network, no script, no package.
+
+``python -m benchmarks.page --report out/bench.json --out FOLDER`` writes the page's plots one by one, for documents.
+"""
 
 from __future__ import annotations
 
+import sys
+from argparse import ArgumentParser
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from benchmarks import charts
-from benchmarks.report import Report
+from benchmarks.report import Report, read_report
 from benchmarks.svg import WIDTH, Plot
 from benchmarks.table import table
-from edge_runtime.files import write_text
+from edge_runtime.errors import FerEdgeError
+from edge_runtime.files import make_folder, write_text
+from edge_runtime.options import add_options, option, to_options
 from edge_runtime.recogniser import STAGES
 
 _STYLE = f"""
@@ -27,9 +35,27 @@ pre {{ font: 12px/1.4 ui-monospace, monospace; overflow-x: auto; }}
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlotOptions:
+    """Options of ``python -m benchmarks.page``."""
+
+    report: Path = option(Path("out/bench.json"), "report of fer-edge bench")
+    out: Path = option(Path("out"), "folder for the plots of its page as SVG files")
+
+
 def write_page(report: Report, path: Path) -> None:
     """Write the page, in one piece."""
     write_text(path, _page(report))
+
+
+def write_plots(report: Report, folder: Path) -> list[Path]:
+    """Write each plot of the page as a file of its own, black on white; return the files."""
+    make_folder(folder)
+    found = []
+    for title, _, plot in _plots(report):
+        found.append(folder / f"{title.lower().replace(' ', '-')}.svg")
+        write_text(found[-1], plot.alone())
+    return found
 
 
 def _page(report: Report) -> str:
@@ -92,3 +118,20 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
             ("Temperature", "Over the whole run, from the scenarios before it on.", charts.temperature(report))
         )
     return [(title, text, plot) for title, text, plot in found if plot is not None]
+
+
+def main() -> int:
+    """Run it from the command line; return the exit code."""
+    parser = ArgumentParser(prog="python -m benchmarks.page", description="The plots of a report, one by one.")
+    add_options(parser, PlotOptions)
+    options = to_options(PlotOptions, parser.parse_args())
+    try:
+        print("\n".join(map(str, write_plots(read_report(options.report), options.out))))
+    except FerEdgeError as error:
+        print(f"page: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

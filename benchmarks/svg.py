@@ -108,7 +108,14 @@ class Plot:
         """Return the SVG element."""
         name = escape(self.title, quote=True)
         inside = "\n".join(self._parts)
-        return f'<svg viewBox="0 0 {WIDTH} {self.height:g}" role="img" aria-label="{name}">\n{inside}\n</svg>'
+        size = f'viewBox="0 0 {WIDTH} {self.height:g}" xmlns="http://www.w3.org/2000/svg"'
+        return f'<svg {size} role="img" aria-label="{name}">\n{inside}\n</svg>'
+
+    def alone(self) -> str:
+        """Return the text of an SVG file: the element with a font and colours of its own, on white."""
+        head, _, inside = str(self).partition("\n")
+        style = "<style>text { font: 14px sans-serif } .faint { fill: #475569 } svg { --grid: #ddd }</style>"
+        return f'{head}\n{style}\n<rect width="100%" height="100%" fill="white"/>\n{inside}\n'
 
 
 def spread(places: Sequence[float], gap: float, end: float) -> list[float]:

@@ -6,11 +6,12 @@ import dataclasses
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks.clock import Latency
-from benchmarks.page import write_page
+from benchmarks.page import write_page, write_plots
 from benchmarks.report import Report, Row
 from benchmarks.svg import WIDTH, Axis
 
@@ -52,3 +53,16 @@ def test_a_page_of_extremes_is_drawn(
         places += [point.split(",") for line in re.findall(r' points="(.+?)"', inside) for point in line.split()]
         assert len(places) > 4
         assert [(x, y) for x, y in places if not (0 <= float(x) <= WIDTH and 0 <= float(y) <= float(height))] == []
+
+
+def test_the_plots_are_files_that_need_no_page(bench_report: Any, tmp_path: Path) -> None:
+    """Six files of their own, well-formed XML, each a white picture with the words and colours that a page has."""
+    files = write_plots(bench_report(), tmp_path / "new" / "plots")
+    assert [file.name for file in files][:2] == ["one-face.svg", "a-frame-by-stage.svg"]
+    assert len({*files}) == 6
+    for file in files:
+        root = ET.parse(file).getroot()  # noqa: S314  (our own)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert root.findall(".//{*}text")
+        assert root.findall("{*}rect")[0].get("fill") == "white"
+        assert "--grid:" in (root.findtext("{*}style") or "")
