@@ -1,17 +1,14 @@
-"""``fer-edge export``: convert, prove, measure, and write the bundle in one piece."""
+"""``fer-edge export``: from trained weights to a bundle, which is written in one piece."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import logging
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,52 +17,30 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from distill.networks import load_network
-from edge_runtime.emotions import selftest
-from edge_runtime.emotions.backends.base import open_backend
 from edge_runtime.emotions.contract import (
     CARD_NAME,
     SCHEMA,
-    Artefact,
-    Crop,
-    Engine,
-    Input,
     ModelCard,
-    Precision,
     Provenance,
-    SelfTest,
-    SplitMetrics,
     read_card,
     write_card,
 )
-from edge_runtime.emotions.labels import EMOTIONS, FACE_SIZE
-from edge_runtime.emotions.normalise import MEAN, STD, normalise
+from edge_runtime.emotions.labels import EMOTIONS
+from edge_runtime.emotions.normalise import normalise
 from edge_runtime.errors import DataError, FerEdgeError, RegressionError, SinkError, UsageError
 from edge_runtime.files import make_folder
 from edge_runtime.options import data_path
 from edge_runtime.scoring.calibration import fit_temperature
 from edge_runtime.scoring.datasets import FaceSet, read_faces
-from edge_runtime.scoring.metrics import score, softmax
-from export import elsewhere, parity, to_onnx, to_openvino, to_tflite
+from export import elsewhere
+from export.artefacts import ENGINES, READS, conversions, measure
 from export.calibrate import calibration_faces
 from export.config import ExportConfig
 from export.sensitivity import report, sensitivity
 from train.checkpoint import load_meta
 from train.evaluate import predict
 
-READS = Input(size_hw=(FACE_SIZE, FACE_SIZE), channels=1, mean=MEAN, std=STD, crop=Crop(rule="five-point", margin=0.0))
-SELF_TEST_FACES = 24
-"""So many that what comes out wrong of one in ten is found."""
 _TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
-
-ENGINES: dict[str, tuple[Engine, ...]] = {
-    "student": ("onnx", "openvino", "tflite"),
-    "student-nano": ("onnx", "openvino", "tflite"),
-    "full": ("onnx", "openvino"),
-}
-"""What each network is converted to; TFLite is for boards, and the full model is for a workstation."""
-
-Files = dict[str, bytes]
-"""Name to content, the engine's main file first."""
 
 
 def export(config: ExportConfig) -> None:
@@ -186,80 +161,6 @@ def _fill(
     )
     write_card(folder, card)
     return card
-
-
-def conversions(
-    name: str, model: torch.nn.Module, calibration: NDArray[np.float32]
-) -> Iterator[tuple[Engine, Precision, Callable[[], Files]]]:
-    """Yield each artefact of ``ENGINES[name]`` with what makes its files when it is called."""
-    onnx, tflite = cache(partial(to_onnx.to_fp32, model)), cache(partial(to_tflite.to_fp32, model))
-    contents: dict[Engine, dict[Precision, Callable[[], tuple[bytes, ...]]]] = {
-        "onnx": {
-            "fp32": lambda: (onnx(),),
-            "fp16": lambda: (to_onnx.to_fp16(onnx()),),
-            "int8": lambda: (to_onnx.to_int8(onnx(), calibration),),
-        },
-        "openvino": {
-            "fp32": lambda: to_openvino.to_fp(onnx(), half=False),
-            "fp16": lambda: to_openvino.to_fp(onnx(), half=True),
-            "int8": lambda: to_openvino.to_int8(onnx(), calibration),
-        },
-        "tflite": {
-            "fp32": lambda: (tflite(),),
-            "fp16": lambda: (to_tflite.to_fp16(tflite()),),
-            "int8": lambda: (to_tflite.to_int8(tflite(), calibration),),
-        },
-    }
-    for engine in ENGINES[name]:
-        for precision, make in contents[engine].items():
-            yield engine, precision, partial(_named, name, engine, precision, make)
-
-
-def _named(name: str, engine: Engine, precision: Precision, make: Callable[[], tuple[bytes, ...]]) -> Files:
-    """Make an artefact's files under their names."""
-    endings = ("xml", "bin") if engine == "openvino" else (engine,)
-    return {f"{name}-{precision}.{ending}": content for ending, content in zip(endings, make(), strict=True)}
-
-
-def measure(
-    engine: Engine,
-    precision: Precision,
-    files: Files,
-    public: FaceSet,
-    reference: NDArray[np.float32],
-    temperature: float,
-    seed: int,
-) -> tuple[Artefact, str | None]:
-    """Run an artefact by its own engine over ``public``.
-
-    Return what the model card says of it, and the parity gate's objection if any.
-    """
-    backend = open_backend(engine, list(files.values()), threads=torch.get_num_threads())
-    logits = np.concatenate([backend.infer(normalise(public.images[i : i + 64])) for i in range(0, len(public), 64)])
-    expected = selftest.run(backend, READS, seed, SELF_TEST_FACES)
-    backend.close()
-    metrics = score(public.labels, softmax(logits, temperature))
-    agreement = parity.compare(reference, logits)
-    artefact = Artefact(
-        engine=engine,
-        precision=precision,
-        layout="NCHW",
-        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-        size_bytes=sum(map(len, files.values())),
-        metrics={
-            public.split: SplitMetrics(
-                n=metrics.n, accuracy=metrics.accuracy, macro_f1=metrics.macro_f1, ece=metrics.ece
-            )
-        },
-        parity=agreement,
-        selftest=SelfTest(
-            seed=seed,
-            n=SELF_TEST_FACES,
-            logits=tuple(tuple(round(float(value), 6) for value in row) for row in expected),
-            tolerance=parity.SELF_TEST_TOLERANCE[precision],
-        ),
-    )
-    return artefact, parity.objection(agreement, precision)
 
 
 def table(card: ModelCard) -> str:

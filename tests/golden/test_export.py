@@ -29,7 +29,8 @@ from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from export import bundle as exporting
 from export import to_tflite
-from export.bundle import conversions, export, network_name
+from export.artefacts import conversions
+from export.bundle import export, network_name
 from export.chain import Chain
 from export.config import ExportConfig
 from export.elsewhere import verdicts
