@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
@@ -120,7 +121,8 @@ def console() -> NoReturn:
     """
     code = main()
     if any(thread.name in HANGING for thread in threading.enumerate()):
-        sys.stderr.flush()  # not standard output: the thread may hold it
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+            sys.stderr.flush()  # not standard output: the thread may hold it
         os._exit(code)
     sys.exit(code)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from edge_runtime.say import say
 
 UNKNOWN = "unknown"
 _PROCESSOR = {"x86_pkg_temp", "cpu-thermal"}
@@ -57,19 +58,19 @@ class HealthWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, with the state as it is now."""
+        """End, with the state as it is now; a firmware that does not answer is not waited for."""
         self._stop.set()
         self._thread.join(timeout=5)
-        self.health = read_health(self._root)
 
     def _run(self) -> None:
         self.health = read_health(self._root)
         if self.health.throttling not in NOT_THROTTLED:
-            print(f"board: {self.health}", file=sys.stderr, flush=True)
+            say(f"board: {self.health}")
         while not self._stop.wait(EVERY_S):
             before, self.health = self.health, read_health(self._root)
             if self.health.throttling != before.throttling:
-                print(f"board: {self.health}", file=sys.stderr, flush=True)
+                say(f"board: {self.health}")
+        self.health = read_health(self._root)
 
 
 def read_health(root: Path = Path("/")) -> Health:

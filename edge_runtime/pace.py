@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SHARES = (1.0, 0.8, 0.6, 0.5)
@@ -24,7 +25,7 @@ class Pace:
     budget_ms: float | None = None
     widest: int = 320
     _step: int = 0
-    _since: int = MAX_INTERVAL
+    _since: float = math.inf
     _detect_ms: float = 0.0
     _other_ms: float = 0.0
 
@@ -32,6 +33,10 @@ class Pace:
     def width(self) -> int:
         """Longer side in pixels of the picture to look for faces in."""
         return round(self.widest * SHARES[self._step])
+
+    def at_once(self) -> None:
+        """Make the next frame's turn come."""
+        self._since = math.inf
 
     def due(self, *, doubt: bool) -> bool:
         """Tell, once a frame, whether to detect in it: its turn has come, or the tracker is in ``doubt``."""

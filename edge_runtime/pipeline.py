@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from edge_runtime.health import HealthWatch
 from edge_runtime.interrupts import Interrupts
 from edge_runtime.options import group, option
 from edge_runtime.recogniser import Recogniser
+from edge_runtime.say import say
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.thread import SinkThread
@@ -104,9 +104,9 @@ def run(options: RunOptions) -> None:
             raw=options.raw,
         ) as recogniser,
     ):
-        print(f"{recogniser.classifier}, faces by {recogniser.detector.name}", file=sys.stderr)
+        say(f"{recogniser.classifier}, faces by {recogniser.detector.name}")
         try:
-            with contextlib.ExitStack() as closing:
+            with watch, contextlib.ExitStack() as closing:  # the files are finished before the board is asked once more
                 with interrupts.held():
                     for address in options.sink:
                         sink = open_sink(
@@ -117,17 +117,16 @@ def run(options: RunOptions) -> None:
                             sinks.append(sink)
                             closing.push(_finish(sink, live=source.live))
                 try:
-                    with watch:
-                        loop(source, recogniser, sinks, stats)
+                    loop(source, recogniser, sinks, stats)
                 finally:
                     interrupts.hold()
-        finally:  # after the files are whole: whatever is wrong with the terminal cannot harm them
+        finally:
             if stats.frames:
-                print(stats.summary(), file=sys.stderr)
+                say(stats.summary())
                 for sink in sinks:
                     if isinstance(sink, SinkThread) and sink.skipped:
-                        print(f"{sink.name} was too slow for {sink.skipped} of the frames", file=sys.stderr)
-                print(watch.health, file=sys.stderr)
+                        say(f"{sink.name} was too slow for {sink.skipped} of the frames")
+                say(str(watch.health))
 
 
 def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: RunStats) -> None:

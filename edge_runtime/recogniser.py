@@ -19,7 +19,7 @@ from edge_runtime.errors import UsageError
 from edge_runtime.faces.align import MAX_SIDE_PX, align, alignable
 from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.flow import Flow
-from edge_runtime.faces.track import Tracker
+from edge_runtime.faces.track import KEPT_NS, Tracker
 from edge_runtime.pace import Pace
 from edge_runtime.results import NO_DETECTIONS, DetectionReport, Detections, Face, Frame, FrameResult
 
@@ -99,6 +99,7 @@ class Recogniser:
     def reset(self) -> None:
         """Forget all faces: the next frame is of another video, or a picture for itself."""
         self._tracker, self._flow, self._smoother = Tracker(), Flow(), Smoother()
+        self._before: tuple[int, tuple[int, ...]] | None = None
         self._pace = Pace(interval=self._every, budget_ms=self._budget_ms, widest=self._widest)
         self.detector.detect_width = self._widest
 
@@ -123,6 +124,10 @@ class Recogniser:
         check_picture(frame.image)
         if frame.still:
             self.reset()
+        elif self._lost(frame):
+            self._tracker.forget()
+            self._flow = Flow()
+            self._pace.at_once()
         if not frame.image.size:
             report = DetectionReport(ran=False, every=self._pace.interval, width=self._pace.width)
             return FrameResult(frame=frame, faces=(), stage_ms=dict.fromkeys(STAGES, 0.0), detection=report)
@@ -167,6 +172,11 @@ class Recogniser:
             detection=report,
             unshown_xyxy=tuple(map(tuple, tracker.faces.boxes_xyxy[unshown].tolist())),
         )
+
+    def _lost(self, frame: Frame) -> bool:
+        """Tell whether nothing is known of where the faces have gone: a camera was away, or shows another size."""
+        before, self._before = self._before, (frame.captured_ns, frame.image.shape)
+        return before is not None and (frame.captured_ns - before[0] > KEPT_NS or frame.image.shape != before[1])
 
     def _find(self, frame: Frame) -> tuple[Detections, NDArray[np.float32]]:
         """Return the faces to show, and the boxes (n, 4) of what was found besides."""

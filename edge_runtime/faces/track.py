@@ -16,7 +16,8 @@ LEAST_OVERLAP = 0.2
 _IMPOSSIBLE = 1e3
 _SECOND_NS = 1_000_000_000
 _SHOWN_NS = int(0.4 * _SECOND_NS)
-_KEPT_NS = 2 * _SECOND_NS
+KEPT_NS = 2 * _SECOND_NS
+"""For how long a face that is not found keeps its id."""
 
 
 @dataclass(slots=True)
@@ -64,8 +65,13 @@ class Tracker:
         n = len(found) - len(detection)
         self._add(found.select(fresh), np.arange(self._next_id, self._next_id + n), 1 if self._started else 2, now_ns)
         self._next_id += n
-        self._keep(now_ns - self._seen_ns <= _KEPT_NS)
+        self._keep(now_ns - self._seen_ns <= KEPT_NS)
         self._started = True
+
+    def forget(self) -> None:
+        """Let go of all faces, as before the first frame; no id is given twice."""
+        self._keep(np.zeros(len(self.ids), bool))
+        self._started = False
 
     def hide(self, boxes_xyxy: NDArray[np.float32], now_ns: int) -> None:
         """Follow what is in ``boxes_xyxy`` (n, 4), too, until the next ``update``, and never show it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.emotions.labels import EMOTIONS
-from edge_runtime.errors import SinkError
+from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.results import FrameResult
 from edge_runtime.sinks.base import PartialFile
 
@@ -27,6 +27,9 @@ class JsonlSink:
 
     def __init__(self, path: Path | None, *, live: bool = False) -> None:
         """Open the file. ``live``: frames are of now, so that each one's age is told as well."""
+        if path is None and sys.stdout is None:  # closed by whoever started the program
+            step = "name a file, or start the program with a standard output"
+            raise UsageError("jsonl:-", expected="a standard output", got="none", next_step=step)
         self._file = PartialFile(path) if path else None
         self._stream = self._file.partial.open("w", encoding="utf-8") if self._file else sys.stdout
         self._live = live

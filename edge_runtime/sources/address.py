@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from edge_runtime.errors import SourceError, UsageError
+from edge_runtime.say import say
 from edge_runtime.sources.base import ANY_CAMERA, Camera, CameraOptions, Source
 from edge_runtime.sources.live import LiveSource, Patience
 
@@ -32,7 +31,7 @@ def open_source(address: str, camera: CameraOptions = ANY_CAMERA, patience: Pati
         expected, step = "a camera of this machine as --source", "leave out what is asked of it, or name a camera"
         raise UsageError(" ".join(camera.flags), expected=expected, got=repr(redacted(address)), next_step=step)
     if opener:
-        return LiveSource(redacted(address), opener, patience=patience, say=_say)
+        return LiveSource(redacted(address), opener, patience=patience, say=say)
     kind, _, rest = address.partition(":")
     if kind in ("webcam", "picamera2"):
         expected, step = f"{kind}: and a number, as in {kind}:0", "correct --source"
@@ -102,8 +101,3 @@ def _is_stream(address: str) -> bool:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-
-
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # a log that has been closed must not end a run
-        print(line, file=sys.stderr, flush=True)

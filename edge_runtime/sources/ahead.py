@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Generator
 
+from edge_runtime.handover import Handover
 from edge_runtime.results import Frame
 from edge_runtime.sources.base import Source
 
@@ -14,35 +14,28 @@ _AHEAD = 2
 
 def read_ahead(source: Source) -> Generator[Frame]:
     """Yield all frames of ``source``, at most two of which wait; none is lost, and its error comes after the last."""
-    waiting: queue.Queue[Frame | Exception | None] = queue.Queue(_AHEAD)
+    waiting: Handover[Frame | Exception | None] = Handover(_AHEAD)
     stop = threading.Event()
-
-    def leave(item: Frame | Exception | None) -> None:
-        while not stop.is_set():
-            try:
-                return waiting.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-        return None
 
     def read() -> None:
         end: Exception | None = None
         try:
             for frame in source:
-                leave(frame)
-                if stop.is_set():
-                    return
+                while not waiting.put(frame, 0.2):
+                    if stop.is_set():
+                        return
         except Exception as error:  # noqa: BLE001  (raised again where the frames are wanted)
             end = error
-        leave(end)
+        waiting.put_last(end)
 
     thread = threading.Thread(target=read, name="read ahead", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while isinstance(item := waiting.get(), Frame):
             yield item
         if item is not None:
             raise item
     finally:
         stop.set()
-        thread.join(timeout=5)
+        if thread.is_alive():
+            thread.join(timeout=5)

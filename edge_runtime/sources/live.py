@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from edge_runtime.results import Frame
 from edge_runtime.sources.base import Camera, Picture
 
 Say = Callable[[str], None]
+
+_STOPPED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,34 +41,39 @@ class Patience:
 
 
 class Mailbox:
-    """One place: the newest frame wins, and what it pushes out is counted."""
+    """One place: the newest frame wins, and what it pushes out is counted.
+
+    Whoever takes is interrupted by signals at any moment, and so waits in no lock of Python's: see ``Handover``.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
-        self._changed = threading.Condition()
-        self._frame: Frame | None = None
+        self._place: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._putting = threading.Lock()  # a reader that was given up may put a last frame beside the next one's
         self._awaited, self._taken = False, 0
         self.dropped = 0
         """Frames that were pushed out since somebody first asked for one."""
 
     def put(self, frame: Frame) -> None:
-        """Leave a frame, and number it; the one before, if nobody took it, is dropped.
+        """Leave a frame; the one before, if nobody took it, is dropped.
 
         What comes before anybody asks, while a model is loading, counts for nothing.
         """
-        with self._changed:
-            self.dropped += self._frame is not None and self._awaited
-            self._frame = dataclasses.replace(frame, index=self._taken + self.dropped, dropped=self.dropped)
-            self._changed.notify()
+        with self._putting:
+            with contextlib.suppress(queue.Empty):
+                self._place.get_nowait()
+                self.dropped += self._awaited
+            self._place.put(dataclasses.replace(frame, dropped=self.dropped))
 
     def take(self, timeout_s: float) -> Frame | None:
-        """Wait for a frame and take it; None when none came in time."""
-        with self._changed:
-            self._awaited = True
-            self._changed.wait_for(lambda: self._frame is not None, timeout_s)
-            frame, self._frame = self._frame, None
-            self._taken += frame is not None
-            return frame
+        """Wait for a frame, take it and number it; None when none came in time."""
+        self._awaited = True
+        try:
+            frame = self._place.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        self._taken += 1
+        return dataclasses.replace(frame, index=self._taken - 1 + frame.dropped)
 
 
 class LiveSource:
@@ -97,11 +105,15 @@ class LiveSource:
         patience, last_ns = self._patience, time.monotonic_ns()
         allowed_s = min(patience.first_frame_s, patience.give_up_after_s)
         while not self._stop.is_set():
-            frame = self.mailbox.take(min(patience.stall_s, 0.5))
+            asked_ns, wait_s = time.monotonic_ns(), min(patience.stall_s, 0.5)
+            frame = self.mailbox.take(wait_s)
             now_ns = time.monotonic_ns()
             if frame is not None:
-                last_ns, allowed_s = now_ns, patience.give_up_after_s
                 yield frame
+                last_ns, allowed_s = time.monotonic_ns(), patience.give_up_after_s
+            elif now_ns - asked_ns > (wait_s + _STOPPED_S) * 1e9:
+                # it was this process that stood still, as after Ctrl-Z: the camera's time begins anew
+                last_ns = self._opened_ns = now_ns
             elif now_ns - last_ns > allowed_s * 1e9:
                 raise self._gone(f"none for {allowed_s:g} s")
             elif self._reader.reading and now_ns - max(last_ns, self._opened_ns) > patience.stall_s * 1e9:
@@ -155,7 +167,8 @@ class LiveSource:
         """Stop the thread and let go of the camera; one that hangs in its driver is left to end with the process."""
         self._stop.set()
         self._reader.abandon()
-        self._reader.thread.join(timeout=2)
+        if self._reader.thread.is_alive():  # an interrupt may have come before it was started
+            self._reader.thread.join(timeout=2)
 
 
 class _Reader:

@@ -123,3 +123,18 @@ def test_a_change_is_said_while_the_loop_runs(
             assert seen.acquire(timeout=10)
     assert capsys.readouterr().err == "board: temperature unknown · throttling throttled (since boot: none)\n"
     assert watch.health.throttling == "throttled"
+
+
+def test_a_firmware_that_hangs_at_the_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board is asked in the watch's own thread alone: files and the program's end do not hang on it."""
+    asked_by: list[str] = []
+
+    def ask(_: Path) -> Health:
+        asked_by.append(threading.current_thread().name)
+        return Health(temperature_c=None, throttling=UNKNOWN, since_boot=UNKNOWN)
+
+    monkeypatch.setattr(health, "read_health", ask)
+    with HealthWatch() as watch:
+        pass
+    assert watch.health.throttling == UNKNOWN
+    assert set(asked_by) == {"health"}

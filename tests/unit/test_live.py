@@ -302,3 +302,22 @@ def test_what_reaches_a_sink_is_of_now(tmp_path: Path) -> None:
     assert min(ages_ms) >= 60
     assert min(ages_ms[10:]) < 300
     assert stats.stages["age"].mean_ms >= 60
+
+
+def test_a_pause_of_the_program_is_none_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Ctrl-Z, or a freezer, longer than it would wait for a camera, it goes on with the same one."""
+    said: list[str] = []
+    shop = Shop(FakeCamera(100_000))
+    with LiveSource("camera", shop.open, patience=IMPATIENT, say=said.append) as source:
+        take(source, 1)
+        mailbox, stopped = source.mailbox.take, []
+
+        def stop_once(timeout_s: float) -> Frame | None:
+            if stopped:
+                return mailbox(timeout_s)
+            stopped.append(time.sleep(timeout_s + 1.5))
+            return None
+
+        monkeypatch.setattr(source.mailbox, "take", stop_once)
+        assert len(take(source, 3)) == 3
+    assert (shop.opened, said) == (1, [])

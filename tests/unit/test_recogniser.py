@@ -290,3 +290,23 @@ def test_a_face_that_enters_is_shown_within_half_a_second(shipped: Recogniser, g
         seen.append(len(result.faces))
     assert max(seen[:15]) <= 3
     assert seen[15 + 14] == 5
+
+
+@pytest.mark.parametrize("gone_s", [0.1, 2.5])
+def test_after_a_long_absence_of_the_camera_nobody_is_taken_for_who_was_there(gone_s: float) -> None:
+    """No face of before is shown; who stands there is found in the first frame, under a new number."""
+    watching = recogniser(faces(2), detect_every=3)
+    before = [watching.process(frame(GREY, i)).faces for i in range(4)][-1]
+    back = watching.process(frame(GREY, captured_ns=round(99 * MS + gone_s * 1000 * MS)))
+    assert back.detection.ran
+    assert [face.track_id for face in before] == [1, 2]
+    assert [face.track_id for face in back.faces] == ([3, 4] if gone_s > 2 else [1, 2])
+
+
+def test_pictures_of_another_size_are_of_nobody_known() -> None:
+    """Boxes are in pixels of the frame before: in another resolution they mean nothing."""
+    watching = recogniser(faces(1))
+    watching.process(frame(GREY))
+    larger = watching.process(frame(np.full((960, 1280, 3), 128, np.uint8), 1))
+    assert larger.detection.ran
+    assert [face.track_id for face in larger.faces] == [2]

@@ -144,6 +144,19 @@ def test_an_interrupt_at_any_moment_leaves_a_thread_that_ends() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_file_that_cannot_be_finished_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share on the network that hangs at closing holds nobody up for longer than one that hangs at writing."""
+    monkeypatch.setattr("edge_runtime.sinks.thread._PATIENCE_S", 0.3)
+    slow, release = Slow(), threading.Event()
+    monkeypatch.setattr(slow, "close", lambda: release.wait(20))
+    thread = SinkThread(slow, "share", live=True)
+    started = time.monotonic()
+    with pytest.raises(SinkError, match=r"share: expected the last results to be written, got none in 0\.3 s"):
+        thread.close()
+    assert time.monotonic() - started < 3
+    release.set()
+
+
 def test_a_slow_end_is_waited_for_and_a_hung_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """While results are written, closing waits, however long it takes in all; when none is, it is an error."""
     monkeypatch.setattr("edge_runtime.sinks.thread._PATIENCE_S", 0.5)

@@ -270,3 +270,10 @@ def test_a_video_of_frames_without_a_size_is_one_clear_error(tmp_path: Path) -> 
         sink.close()
     assert names(tmp_path) == ["a.mp4"]
     assert (tmp_path / "a.mp4").read_text() == "an earlier run"
+
+
+def test_no_standard_output_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started with it closed, a run says so before the first frame."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(UsageError, match="jsonl:-: expected a standard output, got none"):
+        open_sink("jsonl:-", 30.0)

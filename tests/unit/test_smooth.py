@@ -80,6 +80,12 @@ def test_without_a_budget_detection_comes_every_so_many_frames_and_when_in_doubt
     assert [pace.due(doubt=False) for _ in range(3)] == [False, False, True]
 
 
+def test_the_first_frame_is_looked_at_whatever_the_interval() -> None:
+    """Also where the interval is longer than any that a budget would choose."""
+    pace = Pace(interval=30)
+    assert [pace.due(doubt=False) for _ in range(31)] == [True, *[False] * 29, True]
+
+
 def test_doubt_does_not_exceed_a_budget() -> None:
     """Where the tracker doubts in every frame, detection still comes as often as the budget allows and no oftener."""
     pace, ran = Pace(interval=3, budget_ms=7.0), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 import sys
 import threading
 import time
@@ -116,6 +117,25 @@ def test_video_gives_every_frame_in_order(tmp_path: Path, name: str, codec: str)
     np.testing.assert_allclose(np.diff(brightness), 5, atol=2)
     times = [frame.captured_ns for frame in frames]
     assert times == sorted(times)
+
+
+def test_a_video_of_changing_rate_keeps_its_times(tmp_path: Path) -> None:
+    """A telephone's clip: 20 frames at the announced rate and 20 at a tenth of it come when the container says."""
+    path = write_video(tmp_path / "even.mp4", "mp4v")
+    content = bytearray(path.read_bytes())
+    table = content.index(b"stts") - 4
+    size, kind, flags, entries, count, delta = struct.unpack_from(">I4sIIII", content, table)
+    assert (entries, count) == (1, FRAMES)
+    two = struct.pack(">I4sIIIIII", size + 8, kind, flags, 2, FRAMES // 2, delta, FRAMES // 2, 10 * delta)
+    content[table : table + size] = two
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+        place = content.index(box) - 4
+        struct.pack_into(">I", content, place, struct.unpack_from(">I", content, place)[0] + 8)
+    struct.pack_into(">I", content, content.index(b"elst") + 12, 0x7FFFFFFF)  # all of it is shown
+    path.write_bytes(content)
+    with open_source(str(path)) as source:
+        times = np.diff([frame.captured_ns for frame in source]) / 1e9
+    np.testing.assert_allclose(times, [*[0.04] * (FRAMES // 2), *[0.4] * (FRAMES // 2 - 1)], atol=0.002)
 
 
 def test_frames_do_not_share_memory(tmp_path: Path) -> None:
