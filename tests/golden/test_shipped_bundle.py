@@ -28,9 +28,9 @@ EACH = pytest.mark.parametrize(
     ("bundle", "artefact"),
     [pytest.param(name, artefact, id=f"{name} {artefact}") for name in CARDS for artefact in CARDS[name].artefacts],
 )
-LEAST_ACCURACY = {"student": 0.69, "student-nano": 0.66}
-MOST_LOST: dict[Engine, float] = {"onnx": 0.006, "openvino": 0.003, "tflite": 0.003}
-MOST_ECE = {"student": 0.04, "student-nano": 0.051}
+LEAST_ACCURACY = {"student": 0.702, "student-nano": 0.663}
+MOST_LOST = {"student": 0.003, "student-nano": 0.005}
+MOST_ECE = {"student": 0.033, "student-nano": 0.043}
 MOST_INSTRUCTIONS = {
     ("student", "pi5"): 4e6,
     ("student", "pi4"): 8e6,
@@ -75,7 +75,7 @@ def test_int8_is_small_and_as_accurate_as_fp32(bundle: str) -> None:
     cards = {(a.engine, a.precision): a for a in CARDS[bundle].artefacts}
     accuracy = {key: artefact.metrics["PublicTest"].accuracy for key, artefact in cards.items()}
     for engine in ENGINES:
-        assert accuracy[engine, "int8"] >= accuracy[engine, "fp32"] - MOST_LOST[engine]
+        assert accuracy[engine, "int8"] >= accuracy[engine, "fp32"] - MOST_LOST[bundle]
         assert accuracy[engine, "int8"] >= LEAST_ACCURACY[bundle]
         # of OpenVINO's two files the one that holds the weights
         sizes = [(SHIPPED / bundle / name).stat().st_size for name in cards[engine, "int8"].files if ".xml" not in name]
