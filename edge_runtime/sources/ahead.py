@@ -21,7 +21,7 @@ def read_ahead(source: Source) -> Generator[Frame]:
         end: Exception | None = None
         try:
             for frame in source:
-                while not waiting.put(frame, 0.2):
+                while not waiting.put(frame, 0.05):
                     if stop.is_set():
                         return
         except Exception as error:  # noqa: BLE001  (raised again where the frames are wanted)

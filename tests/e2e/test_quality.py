@@ -39,10 +39,10 @@ def portrait(group_picture: Path, name: str, side: int) -> Picture:
 
 
 def with_sensor_noise(picture: Picture, seed: int) -> Iterator[Picture]:
-    """Yield the picture again and again with new noise, of 10 grey values, and light that flickers by 2 %."""
+    """Yield the picture again and again with new noise, of 20 grey values, and light that flickers by 2 %."""
     random = np.random.default_rng(seed)
     height, width = picture.shape[:2]
-    fields = random.normal(0, 10, (4, 2 * height, 2 * width, 1)).astype(np.float32)
+    fields = random.normal(0, 20, (4, 2 * height, 2 * width, 1)).astype(np.float32)
     while True:
         y, x = random.integers(height), random.integers(width)
         noise = fields[random.integers(4), y : y + height, x : x + width]

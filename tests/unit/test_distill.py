@@ -206,6 +206,7 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(options: DistillC
     }
     distill(dataclasses.replace(options, **restart))
     first, again = (dict(load_network(folder).named_parameters()) for folder in (toy_teacher, options.out))
+    del first["classify.1.bias"]  # it is corrected at the end of every run
     assert all(torch.equal(value, again[name]) for name, value in first.items())
     with pytest.raises(UsageError, match="--start-from"):
         dataclasses.replace(options, start_from=(toy_teacher,), quantise_from=toy_teacher)
@@ -232,8 +233,9 @@ def test_no_teacher_and_a_missing_teacher_are_refused(tmp_path: Path) -> None:
 
 
 def test_half_precision_weights_are_the_run_s(toy_teacher: Path) -> None:
-    """What was saved as fp16 is within half precision of the checkpoint's averaged weights."""
+    """What was saved as fp16 is within half precision of the checkpoint's averaged weights, but for the bias."""
     stored = load_network(toy_teacher, "model").state_dict()
+    del stored["classify.1.bias"]  # it is corrected at the end of the run
     averaged = torch.load(toy_teacher / "checkpoint.pt", weights_only=True)["averaged"]
     for name, value in stored.items():
         original = averaged["model." + name].float().numpy()

@@ -51,7 +51,7 @@ def test_there_are_so_many_places_and_the_last_item_needs_none() -> None:
 
 def test_an_interrupt_while_a_file_is_read_is_one_and_ends_the_reader(interrupt: np.random.Generator) -> None:
     """It comes as itself, not as an error of a lock, and the thread that reads ahead is gone."""
-    for _ in range(300):
+    for _ in range(200):
         signal.setitimer(signal.ITIMER_REAL, interrupt.uniform(0.0005, 0.004))
         with pytest.raises(KeyboardInterrupt), contextlib.closing(read_ahead(Endless())) as frames:
             list(frames)

@@ -255,8 +255,8 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(small_csv: Path, 
     before, after = FullModel(SHAPE), FullModel(SHAPE)
     load_weights(first, before)
     load_weights(second, after)
-    for name, value in before.named_parameters():
-        assert torch.equal(value, dict(after.named_parameters())[name]), name
+    for name, value in before.named_parameters():  # the classifier's bias is corrected at the end of every run
+        assert name == "classify.1.bias" or torch.equal(value, dict(after.named_parameters())[name]), name
     coarse = dataclasses.replace(SHAPE, stem_stride=3 - SHAPE.stem_stride)
     with pytest.raises(DataError, match=rf"stem of stride {coarse.stem_stride}.* --stem-stride {SHAPE.stem_stride}"):
         loop.train(config(tmp_path / "third", small_csv, 1, start_from=(first,), model=coarse))
@@ -281,7 +281,7 @@ def test_a_soup_is_the_mean_of_the_runs_that_it_names(small_csv: Path, tmp_path:
     states = (a.state_dict(), b.state_dict(), soup.state_dict())
     for name in states[0]:
         one, other, mean = (state[name].double() for state in states)
-        if not name.endswith("num_batches_tracked"):
+        if not name.endswith(("num_batches_tracked", "classify.1.bias")):  # the bias is corrected for each
             torch.testing.assert_close(mean, (2 * one + other) / 3, rtol=2e-3, atol=1e-6, msg=name)
 
 
