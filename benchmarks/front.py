@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from benchmarks.command import command
 from benchmarks.report import Report, Row, read_report
 from edge_runtime.emotions.backends.base import ENGINES
 from edge_runtime.emotions.classifier import bundle_folder
 from edge_runtime.emotions.contract import Engine, read_card
-from edge_runtime.errors import DataError, FerEdgeError
+from edge_runtime.errors import DataError
 from edge_runtime.files import whole
-from edge_runtime.options import add_options, option, to_options
+from edge_runtime.options import option
 
 BOARDS = {"pi5": "Cortex-A76", "pi4": "Cortex-A72"}
 _COLOURS: dict[Engine, str] = {"onnx": "tab:blue", "openvino": "tab:orange", "tflite": "tab:green"}
@@ -188,14 +188,7 @@ def front(options: FrontOptions) -> None:
 
 def main() -> int:
     """Run it from the command line; return the exit code."""
-    parser = ArgumentParser(prog="python -m benchmarks.front", description="The front that a shape is chosen on.")
-    add_options(parser, FrontOptions)
-    try:
-        front(to_options(FrontOptions, parser.parse_args()))
-    except FerEdgeError as error:
-        print(f"front: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return command("front", "The front that a shape is chosen on.", FrontOptions, front)
 
 
 if __name__ == "__main__":

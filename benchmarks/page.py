@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from benchmarks import charts
+from benchmarks.command import command
 from benchmarks.report import Report, read_report
 from benchmarks.svg import WIDTH, Plot
 from benchmarks.table import table
-from edge_runtime.errors import FerEdgeError
 from edge_runtime.files import make_folder, write_text
-from edge_runtime.options import add_options, option, to_options
+from edge_runtime.options import option
 from edge_runtime.recogniser import STAGES
 
 _STYLE = f"""
@@ -48,14 +47,14 @@ def write_page(report: Report, path: Path) -> None:
     write_text(path, _page(report))
 
 
-def write_plots(report: Report, folder: Path) -> list[Path]:
-    """Write each plot of the page as a file of its own, black on white; return the files."""
-    make_folder(folder)
-    found = []
+def write_plots(options: PlotOptions) -> None:
+    """Write each plot of the report's page as a file of its own, black on white, and print its name."""
+    report = read_report(options.report)
+    make_folder(options.out)
     for title, _, plot in _plots(report):
-        found.append(folder / f"{title.lower().replace(' ', '-')}.svg")
-        write_text(found[-1], plot.alone())
-    return found
+        file = options.out / f"{title.lower().replace(' ', '-')}.svg"
+        write_text(file, plot.alone())
+        print(file)
 
 
 def _page(report: Report) -> str:
@@ -122,15 +121,7 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
 
 def main() -> int:
     """Run it from the command line; return the exit code."""
-    parser = ArgumentParser(prog="python -m benchmarks.page", description="The plots of a report, one by one.")
-    add_options(parser, PlotOptions)
-    options = to_options(PlotOptions, parser.parse_args())
-    try:
-        print("\n".join(map(str, write_plots(read_report(options.report), options.out))))
-    except FerEdgeError as error:
-        print(f"page: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return command("page", "The plots of a report, one by one.", PlotOptions, write_plots)
 
 
 if __name__ == "__main__":

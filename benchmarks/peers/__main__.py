@@ -13,7 +13,6 @@ import shlex
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -26,6 +25,7 @@ import numpy as np
 from benchmarks import scenarios
 from benchmarks.clip import Clip, crops_of, read_clip, scenes_of
 from benchmarks.clock import Call
+from benchmarks.command import command
 from benchmarks.conditions import machine, read_state
 from benchmarks.peers.fer import FerNetwork, FerProcess, network_file
 from benchmarks.peers.networks import RandomNetwork
@@ -35,9 +35,9 @@ from benchmarks.report import SCHEMA, Report
 from benchmarks.session import Candidate, Measured, Session
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import Precision, read_card
-from edge_runtime.errors import FerEdgeError, UsageError
+from edge_runtime.errors import UsageError
 from edge_runtime.faces.detectors import DetectorName, open_detector
-from edge_runtime.options import add_options, option, to_options, to_plain
+from edge_runtime.options import option, to_plain
 from edge_runtime.recogniser import Recogniser
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 
@@ -200,14 +200,7 @@ def _noting(look: Callable[[int], int], found: list[int]) -> Call:
 
 def main() -> int:
     """Run it from the command line; return the exit code."""
-    parser = ArgumentParser(prog="python -m benchmarks.peers", description="Other systems beside this one.")
-    add_options(parser, PeersOptions)
-    try:
-        peers(to_options(PeersOptions, parser.parse_args()))
-    except FerEdgeError as error:
-        print(f"make peers: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return command("peers", "Other systems beside this one.", PeersOptions, peers)
 
 
 if __name__ == "__main__":

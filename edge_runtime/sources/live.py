@@ -19,6 +19,7 @@ from edge_runtime.sources.base import Camera, Picture
 Say = Callable[[str], None]
 
 _STOPPED_S = 1.0
+"""A wait for a frame that lasts so much longer than it may was one of a process that was stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._place: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._place: queue.SimpleQueue[tuple[Frame, int]] = queue.SimpleQueue()
         self._putting = threading.Lock()  # a reader that was given up may put a last frame beside the next one's
         self._awaited, self._taken = False, 0
         self.dropped = 0
@@ -63,17 +64,17 @@ class Mailbox:
             with contextlib.suppress(queue.Empty):
                 self._place.get_nowait()
                 self.dropped += self._awaited
-            self._place.put(dataclasses.replace(frame, dropped=self.dropped))
+            self._place.put((frame, self.dropped))
 
     def take(self, timeout_s: float) -> Frame | None:
         """Wait for a frame, take it and number it; None when none came in time."""
         self._awaited = True
         try:
-            frame = self._place.get(timeout=timeout_s)
+            frame, dropped = self._place.get(timeout=timeout_s)
         except queue.Empty:
             return None
         self._taken += 1
-        return dataclasses.replace(frame, index=self._taken - 1 + frame.dropped)
+        return dataclasses.replace(frame, index=self._taken - 1 + dropped, dropped=dropped)
 
 
 class LiveSource:

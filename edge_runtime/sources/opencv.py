@@ -94,14 +94,15 @@ class VideoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield all frames; raise ``SourceError`` after the last when the file announced more of them."""
-        started_ns, count, place_ns, step_ns = time.monotonic_ns(), 0, -1, round(1e9 / self.fps)
+        started_ns, count, step_ns = time.monotonic_ns(), 0, round(1e9 / self.fps)
+        place_ns = -step_ns
         while True:
             read, image = self._capture.read()  # a fresh array each time: a sink may still hold the one before
             if not read:
                 break
             told_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-            told_ns = round(told_ms * 1e6) if np.isfinite(told_ms) else -1
-            place_ns = told_ns if told_ns > place_ns else place_ns + step_ns if count else 0
+            told_ns = round(told_ms * 1e6) if np.isfinite(told_ms) else place_ns
+            place_ns = told_ns if told_ns > place_ns else place_ns + step_ns
             yield Frame(image=image.astype(np.uint8, copy=False), index=count, captured_ns=started_ns + place_ns)
             count += 1
         # containers round their length, so a frame or two may be missing in a whole file

@@ -292,7 +292,7 @@ def test_without_its_environment_it_ends_with_4(
     out = tmp_path / "peers.json"
     monkeypatch.setattr(sys, "argv", ["peers", "--environment", str(tmp_path), "--out", str(out)])
     assert peers.main() == NotInstalledError.exit_code
-    assert capsys.readouterr().err.startswith("make peers: fer's network: expected")
+    assert capsys.readouterr().err.startswith("peers: fer's network: expected")
     assert not out.exists()
 
 
