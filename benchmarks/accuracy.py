@@ -14,7 +14,7 @@ from benchmarks import corruptions, final
 from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
 from edge_runtime.errors import BundleError, NotInstalledError, UsageError
 from edge_runtime.files import make_folder, whole, write_text
-from edge_runtime.options import data_path, option, to_plain
+from edge_runtime.options import data_path, option, require, to_plain
 from edge_runtime.scoring.calibration import cross_fitted
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.metrics import calibration_error, intervals, score, softmax
@@ -38,9 +38,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        if self.threads < 1:
-            step = "correct the option"
-            raise UsageError("--threads is out of range", expected="at least 1", got=str(self.threads), next_step=step)
+        require("threads", self.threads, holds=self.threads >= 1, expected="at least 1")
         if self.final and (self.mirror or self.corruptions):
             expected, step = "each face once, as it is", "leave out --mirror and --corruptions"
             raise UsageError("--final", expected=expected, got="another way of measuring", next_step=step)

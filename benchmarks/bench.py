@@ -19,14 +19,15 @@ from benchmarks.conditions import machine, read_state
 from benchmarks.paced import paced
 from benchmarks.record import record
 from benchmarks.report import SCHEMA, Report
-from benchmarks.session import NULL, Candidate, Measured, Session
+from benchmarks.session import NULL, Candidate, Measured, Session, require_measurable
 from benchmarks.start import Start, load, measure_start
 from edge_runtime.emotions.backends.base import ENGINES, installed_engines
 from edge_runtime.emotions.classifier import bundle_folder
 from edge_runtime.emotions.contract import Artefact, Engine, ModelCard, Precision, read_card
 from edge_runtime.errors import BundleError, NotInstalledError, UsageError
 from edge_runtime.faces.detectors import DetectorName, open_detector
-from edge_runtime.options import option, to_plain
+from edge_runtime.files import make_folder
+from edge_runtime.options import option, require, to_plain
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 
 Scenario = Literal["single", "faces", "frame", "paced", "offline"]
@@ -51,29 +52,26 @@ class BenchOptions:
     faces: tuple[int, ...] = option((1, 2, 4, 8, 16), "numbers of faces in a frame, of the scenario faces")
     batches: tuple[int, ...] = option((1, 8, 32), "faces in one call, of the scenario offline")
     fps: tuple[float, ...] = option((15.0, 30.0, 60.0), "rates of the camera, of the scenario paced")
-    duration: str = option("", "also whole frames for so long without a pause, as in 10m: does the machine throttle")
+    duration: str = option("", "first whole frames for so long without a pause, as in 10m: does the machine throttle")
     data: Path | None = option(None, "also accuracy: FER2013 as .csv, .parquet or a folder tree, PublicTest of it")
-    min_seconds: float = option(1.0, "least time of each candidate in each case")
+    min_seconds: float = option(1.0, "least seconds of each candidate in each case")
     min_count: int = option(500, "least calls of each candidate in each case; 500 carry a p99")
     baseline: str = option("", "candidate that the others are told as a multiple of, as in 'onnx int8'")
     out: Path = option(Path("out/bench.json"), "the report as JSON; beside it a page of the same name, .html")
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        for flag, holds, expected in (
-            ("--source", bool(self.source), "a video file or synthetic:PICTURE"),
-            ("--threads", min(self.threads) >= 1, "at least 1"),
-            ("--faces", min(self.faces) >= 1, "at least 1"),
-            ("--batches", min(self.batches) >= 1, "at least 1"),
-            ("--fps", all(0 < fps <= 1000 for fps in self.fps), "more than 0, at most 1000"),  # noqa: PLR2004
-            ("--duration", not self.duration or self.duration_s >= scenarios.LEAST_S, "at least 2s, as in 10m"),
-            ("--min-seconds", self.min_seconds >= 0, "at least 0"),
-            ("--min-count", self.min_count >= 1, "at least 1"),
-            ("--out", self.out.suffix == ".json", "a name that ends with .json"),
+        long_enough = not self.duration or self.duration_s >= scenarios.LEAST_S
+        for name, holds, expected in (
+            ("source", bool(self.source), "a video file or synthetic:PICTURE"),
+            ("threads", min(self.threads) >= 1, "at least 1"),
+            ("faces", min(self.faces) >= 1, "at least 1"),
+            ("batches", min(self.batches) >= 1, "at least 1"),
+            ("fps", all(0 < fps <= 1000 for fps in self.fps), "more than 0, at most 1000"),  # noqa: PLR2004
+            ("duration", long_enough, "at least 2s, as in 10m"),
         ):
-            if not holds:
-                got = str(getattr(self, flag[2:].replace("-", "_"))) or "nothing"
-                raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step="correct the option")
+            require(name, getattr(self, name), holds=holds, expected=expected)
+        require_measurable(self.min_seconds, self.min_count, self.out)
         for name in ("engine", "precision", "threads", "scenarios", "faces", "batches", "fps"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
@@ -92,6 +90,7 @@ def bench(options: BenchOptions) -> None:
 
     Raises ``BundleError`` at the end when an engine died; what the others, and it before, gave is in the report.
     """
+    make_folder(options.out.parent)  # one that cannot be made is told of before anything is measured
     began = time.monotonic()
     before = read_state("before", began)
     labelled = read_faces(options.data, "PublicTest") if options.data else None
@@ -142,6 +141,8 @@ def bench(options: BenchOptions) -> None:
 
 
 def _measure(session: Session, options: BenchOptions, labelled: FaceSet | None) -> Iterator[Measured]:
+    if options.duration:  # first: what is measured before it would have warmed the machine
+        yield from scenarios.steady(session, options.duration_s)
     for name in options.scenarios:
         match name:
             case "single":
@@ -156,8 +157,6 @@ def _measure(session: Session, options: BenchOptions, labelled: FaceSet | None) 
                 yield from scenarios.offline(session, options.batches)
     if labelled:
         yield from scenarios.accuracy(session, labelled)
-    if options.duration:
-        yield from scenarios.steady(session, options.duration_s)
 
 
 def _choose(card: ModelCard, options: BenchOptions) -> dict[str, tuple[Artefact | None, int]]:
@@ -185,7 +184,7 @@ def _choose(card: ModelCard, options: BenchOptions) -> dict[str, tuple[Artefact 
     if options.baseline and options.baseline not in chosen:
         step = "name one of them with --baseline"
         raise UsageError("--baseline", expected=f"one of {', '.join(chosen)}", got=options.baseline, next_step=step)
-    return chosen | {NULL: (None, 1)}
+    return chosen | {NULL: (None, options.threads[0])}
 
 
 def _start(bundle: str, chosen: dict[str, tuple[Artefact | None, int]]) -> tuple[dict[str, Start], dict[str, str]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +13,26 @@ from numpy.typing import NDArray
 LEAST_STRETCHES = 10
 """Of fewer stretches no interval is given: drawing from so few says little."""
 
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Samples of one candidate, and when each of its turns began, in seconds."""
+
+    samples: Sequence[float]
+    began_s: Sequence[float]
+
+    def means(self, turn: int) -> NDArray[np.float64]:
+        """Mean of each turn."""
+        of_turns: NDArray[np.float64] = np.mean(
+            np.reshape(self.samples[: len(self.began_s) * turn], (-1, turn)), axis=1
+        )
+        return of_turns
+
+
 _MOST_STRETCHES = 100
-_RESAMPLES = 500
+_RESAMPLES = 1000
 _EDGES = 1001
+_NORMAL = NormalDist()
 
 
 def intervals(samples: NDArray[np.float64], shares: Mapping[str, float], turn: int) -> dict[str, tuple[float, float]]:
@@ -36,22 +56,32 @@ def intervals(samples: NDArray[np.float64], shares: Mapping[str, float], turn: i
     found = {"mean_ms": drawn @ np.bincount(stretch, weights=samples) / n}
     for name, share in shares.items():
         found[name] = edges[(up_to < share * n[:, None]).sum(axis=1)]
-    return {name: _bounds(values) for name, values in found.items()}
+    return {name: _bounds(values, stretches) for name, values in found.items()}
 
 
-def pair_ratio(samples: Sequence[float], beside: Sequence[float], turn: int) -> tuple[float, float, float] | None:
-    """Return how many times as long ``samples`` took as those that were taken ``beside`` them, turn by turn.
+def pair_ratio(own: Timed, other: Timed, turn: int) -> tuple[float, float, float] | None:
+    """Return how many times as long ``own`` samples took as the ``other`` ones beside them, turn by turn.
 
-    The median of the turns' ratios and its 95 % bootstrap interval; None below ten turns. Each ratio is of two means:
-    faces are looked for in every third frame, and a median would never see what that costs.
+    The median of the turns' ratios and its 95 % bootstrap interval; None below ten turns. Who has more turns than the
+    other has several beside one. Each ratio is of two means: faces are looked for in every third frame, and a median
+    would never see what that costs.
     """
-    turns = min(len(samples), len(beside)) // turn
+    one, many = sorted((own, other), key=lambda timed: len(timed.began_s))
+    if len(one.began_s) < LEAST_STRETCHES:
+        return None
+    of_one, of_many = one.means(turn), many.means(turn)
+    nearest = np.abs(np.subtract.outer(many.began_s, one.began_s)).argmin(axis=1)
+    beside = np.bincount(nearest, minlength=len(of_one))
+    paired = beside > 0  # who died early has no turn beside the later ones
+    sums = np.bincount(nearest, weights=of_many, minlength=len(of_one))
+    ratios = of_one[paired] / (sums[paired] / beside[paired])
+    if own is many:
+        ratios = 1 / ratios
+    turns = len(ratios)
     if turns < LEAST_STRETCHES:
         return None
-    own, other = (np.mean(np.reshape(some[: turns * turn], (turns, turn)), axis=1) for some in (samples, beside))
-    ratios = own / other
     drawn = np.random.default_rng(0).integers(turns, size=(_RESAMPLES, turns))
-    return float(np.median(ratios)), *_bounds(np.median(ratios[drawn], axis=1))
+    return float(np.median(ratios)), *_bounds(np.median(ratios[drawn], axis=1), turns)
 
 
 def _draw(stretches: int) -> NDArray[np.float64]:
@@ -60,6 +90,14 @@ def _draw(stretches: int) -> NDArray[np.float64]:
     return drawn.astype(np.float64)  # integers would be multiplied ten times as slowly
 
 
-def _bounds(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.025, 0.975))
+def _bounds(values: NDArray[np.float64], drawn_from: int) -> tuple[float, float]:
+    """Return the 95 % interval of resampled ``values``: expanded percentiles (Hesterberg 2015, formula 7).
+
+    A bootstrap from few is too narrow, as a normal interval with an estimated deviation is; both are widened alike.
+    """
+    z, freedom = _NORMAL.inv_cdf(0.975), drawn_from - 1
+    # Student's quantile, by its expansion in 1 / freedom (Abramowitz & Stegun 26.7.5)
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    tail = _NORMAL.cdf(-t * math.sqrt(drawn_from / freedom))
+    low, high = np.quantile(values, (tail, 1 - tail))
     return float(low), float(high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from benchmarks.bootstrap import intervals
 from edge_runtime.errors import UsageError
+from edge_runtime.strict import require
 
 PERCENTILES = (50, 90, 99)
 LEAST_BEYOND = 5
@@ -49,6 +50,16 @@ class Latency:
     intervals_95: dict[str, tuple[float, float]]
     bins: dict[str, int]
 
+    def __post_init__(self) -> None:
+        """Refuse what no samples have: raise ``MismatchError``."""
+        times = {f"p{p}_ms": getattr(self, f"p{p}_ms") for p in PERCENTILES} | {"mean_ms": self.mean_ms}
+        given = [ms for ms in (*times.values(), self.max_ms) if ms is not None]
+        require(min(given) >= 0, "times of a latency", "at least 0", min(given))
+        known = {name for name, ms in times.items() if ms is not None}
+        require(known >= self.intervals_95.keys(), "intervals_95", f"among {sorted(known)}", list(self.intervals_95))
+        places = all(place.isdecimal() and calls > 0 for place, calls in self.bins.items())
+        require(places and sum(self.bins.values()) == self.n > 0, "bins", f"{self.n} calls by bin", self.bins)
+
     @classmethod
     def of(cls, samples_ms: Sequence[float]) -> Latency:
         """Summarise samples; raise ``UsageError`` when there are none."""
@@ -71,10 +82,11 @@ class Latency:
 class Turns:
     """Samples of each candidate in milliseconds, whole turns, and the error of each that raised one and was left out.
 
-    Turn k of every candidate ran beside turn k of the others.
+    ``began_s``: when each of a candidate's turns began, by which a turn is found that ran beside it.
     """
 
     samples: dict[str, list[float]]
+    began_s: dict[str, list[float]]
     died: dict[str, Exception]
 
 
@@ -85,40 +97,49 @@ def take_turns(
     min_count: int,
     label: str,
     warm_up: bool = True,
+    by_count_alone: Container[str] = (),
     prepare: Callable[[str], object] = lambda _: None,
 ) -> Turns:
     """Time each call, in turns of a few, until every one has run for ``min_seconds`` AND was timed ``min_count`` times.
+
+    The next turn is that of the candidate that has done the smallest share of what it has to do, so that all of them
+    come to their end together and each is measured over the whole time, whether its calls are short or long.
+    ``by_count_alone``: candidates that need not run for any time, for a call of theirs takes next to none.
 
     A call is given how many came before it, so that it can vary its input. ``prepare`` is given the name of a candidate
     before each of its turns. The first turn of each is a warm-up, and so are the first ``COLD`` calls of every turn:
     neither is counted.
     """
-    turns = Turns(samples={name: [] for name in calls}, died={})
+    turns = Turns(samples={name: [] for name in calls}, began_s={name: [] for name in calls}, died={})
     numbers = {name: count() for name in calls}
+    least_s = {name: 0.0 if name in by_count_alone else min_seconds for name in calls}
     spent_s = dict.fromkeys(calls, 0.0)
+    cold = list(calls) if warm_up else []
     waiting = dict.fromkeys(calls, 0.0)  # candidate -> share of what it has to do that is done
     shown = "{desc}: {percentage:3.0f} % |{bar}| {elapsed} < {remaining}"
     with tqdm(total=len(calls), desc=label, leave=False, disable=None, bar_format=shown) as progress:
         while waiting:
-            for name in list(waiting):
-                started_ns = time.perf_counter_ns()
-                try:
-                    prepare(name)
-                    taken = _turn(calls[name], numbers[name])
-                except Exception as error:  # noqa: BLE001  (an engine may raise anything; the others go on)
-                    turns.died[name] = error
-                    progress.update(1 - waiting.pop(name))
-                    continue
-                if warm_up:
-                    continue
-                turns.samples[name] += taken
-                spent_s[name] += (time.perf_counter_ns() - started_ns) / 1e9
-                share = min(len(turns.samples[name]) / min_count, spent_s[name] / max(min_seconds, 1e-9), 1.0)
-                progress.update(share - waiting[name])
-                waiting[name] = share
-                if share == 1:
-                    del waiting[name]
-            warm_up = False
+            is_warm_up = bool(cold)
+            name = cold.pop(0) if cold else min(waiting, key=lambda name: waiting[name])
+            started_ns = time.perf_counter_ns()
+            try:
+                prepare(name)
+                taken = _turn(calls[name], numbers[name])
+            except Exception as error:  # noqa: BLE001  (an engine may raise anything; the others go on)
+                turns.died[name] = error
+                progress.update(1 - waiting.pop(name))
+                continue
+            if is_warm_up:
+                continue
+            turns.samples[name] += taken
+            turns.began_s[name].append(started_ns / 1e9)
+            spent_s[name] += (time.perf_counter_ns() - started_ns) / 1e9
+            shares = len(turns.samples[name]) / min_count, spent_s[name] / least_s[name] if least_s[name] else 1.0
+            share = min(*shares, 1.0)
+            progress.update(share - waiting[name])
+            waiting[name] = share
+            if share == 1:
+                del waiting[name]
     return turns
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from benchmarks.session import NULL
 from benchmarks.table import NAME, with_interval
 from edge_runtime.errors import DataError, RegressionError, UsageError
 from edge_runtime.health import UNKNOWN
-from edge_runtime.options import option
+from edge_runtime.options import option, require
 
 REGRESSIONS = ("slower", "less accurate")
 
@@ -22,6 +23,7 @@ beside them changes from run to run."""
 LEAST_POINTS = 0.3
 """Of accuracy. The same file names the same faces alike; what another build of an engine rounds moves a few of them."""
 
+_SAME_MACHINE = ("cpu", "cores", "machine")
 _WHOLE_FRAMES = frozenset({"frame", "paced", "steady"})
 
 
@@ -39,9 +41,8 @@ class CompareOptions:
         if not (self.before and self.after):
             got, step = " ".join(filter(None, (self.before, self.after))) or "none", "name them one after the other"
             raise UsageError("reports to compare", expected="two files", got=got, next_step=step)
-        if self.tolerance < 0:
-            got, step = str(self.tolerance), "correct the option"
-            raise UsageError("--tolerance is out of range", expected="at least 0", got=got, next_step=step)
+        finite = 0 <= self.tolerance < math.inf
+        require("tolerance", self.tolerance, holds=finite, expected="at least 0")
 
 
 def compare(options: CompareOptions) -> None:
@@ -59,14 +60,20 @@ def compare(options: CompareOptions) -> None:
     lived = {*before.starts, *(row.candidate for row in before.rows)} - before.died.keys()
     died = [f"{name} died" for name in after.died if name in lived]
     if not (judged or died):
-        what, step = "nothing to compare", "measure the same scenarios with --min-count 200 or more"
-        raise DataError(what, expected="rows in both with an interval", got=f"{len(pairs)} without", next_step=step)
+        got, step = "none", "measure the same scenarios and engines"
+        if pairs:
+            got, step = f"{len(pairs)} without one", "measure both with --min-count 200 or more"
+        expected = "rows in both, with an interval"
+        raise DataError("nothing to compare", expected=expected, got=got, next_step=step)
     changed = [_line(*change) for change in found if change[0] not in ("same", "unknown")]
     print("\n".join(changed or ["no change beyond noise"]))
     print(
         f"{judged.count('same')} of {len(judged)} rows agree; {len(pairs) - len(judged)} have too few samples to tell, "
         f"{len(rows) - len(pairs)} are in {options.before} alone, {len(others) - len(pairs)} in {options.after} alone"
     )
+    gone = {row.candidate for row in rows} - {row.candidate for row in others.values()} - after.died.keys()
+    if gone:
+        print(f"not in {options.after}: {', '.join(sorted(gone))}")
     if worse := [verdict for verdict in judged if verdict in REGRESSIONS] + died:
         got = ", ".join(f"{worse.count(verdict)} × {verdict}" for verdict in dict.fromkeys(worse))
         step = "look at the rows above; measure again on a quiet machine if in doubt"
@@ -86,6 +93,10 @@ def _check(before: Report, after: Report, options: CompareOptions) -> None:
     for what, old, new in zip(("governor", "load"), _conditions(before), _conditions(after), strict=True):
         if old != new:
             print(f"{what} before the run: {old} and {new}")
+    for what in {**before.machine, **after.machine}:
+        old, new = (report.machine.get(what, "none") for report in (before, after))
+        if old != new and what not in _SAME_MACHINE:
+            print(f"{what}: {old} and {new}")
 
 
 def _conditions(report: Report) -> tuple[str, str]:
@@ -105,7 +116,7 @@ def differences(before: Report, after: Report) -> list[str]:
     Another machine, model, clip or detector, other labelled faces, a second that was cut off, a machine slowed down.
     """
     pairs: list[tuple[str, object, object]] = [
-        (f"machine: {key}", before.machine.get(key), after.machine.get(key)) for key in ("cpu", "cores", "machine")
+        (f"machine: {key}", before.machine.get(key), after.machine.get(key)) for key in _SAME_MACHINE
     ]
     pairs += [(f"model: {name}", before.files[name], after.files[name]) for name in before.files if name in after.files]
     pairs += [("model: bundle", before.bundle, after.bundle), ("detector", before.detector, after.detector)]

@@ -47,12 +47,12 @@ class PacedSource(LiveSource):
 
     def __init__(self, clip: Clip, fps: float) -> None:
         """Start the camera and the thread that reads it."""
-        self._camera = PacedCamera(clip, fps)
+        self._camera, self._still = PacedCamera(clip, fps), clip.still
         super().__init__("paced", lambda: self._camera)
 
     def deliver(self, picture: Picture) -> None:
         """Put one picture into the mailbox; the thread that has just read it calls this."""
-        self.mailbox.put(Frame(image=picture.image, index=0, captured_ns=self._camera.due_ns))
+        self.mailbox.put(Frame(image=picture.image, index=0, captured_ns=self._camera.due_ns, still=self._still))
 
 
 def paced(session: Session, rates: Sequence[float]) -> Iterator[Measured]:

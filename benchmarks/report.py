@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bootstrap import pair_ratio
+from benchmarks.bootstrap import Timed, pair_ratio
 from benchmarks.clock import TURN, Latency
 from benchmarks.conditions import State, throttled
 from benchmarks.session import Measured
 from benchmarks.start import Start
 from edge_runtime.errors import DataError
 from edge_runtime.files import write_text
-from edge_runtime.strict import MismatchError, build
+from edge_runtime.strict import MismatchError, build, require
 
-SCHEMA = 3
+SCHEMA = 4
 _NEXT_STEP = "make it again with fer-edge bench"
+_MOMENT = re.compile(r"\d{1,6}:\d\d")
+_FIGURES = {
+    "paced": ("within_budget", "dropped"),
+    "harness": ("here_ms", "tool_ms", "ratio", "least_ratio", "greatest_ratio", "pairs", "agrees"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +36,8 @@ class Row:
     varies. ``ratio``: times as long as the baseline beside it, turn by turn: median and 95 % interval.
     ``figures``: what this scenario alone can say (shares are fractions): "within_budget" and "dropped" of a paced
     camera; "n", "accuracy", its interval "accuracy_low" and "accuracy_high", "macro_f1" and "ece" of labelled faces;
-    "faces_found" in a frame of other systems' pipelines; "tool_ms", "ratio", "pairs" and "agrees" of an engine's own
-    benchmark beside the harness.
+    "faces_found" in a frame of other systems' pipelines; of an engine's own benchmark beside the harness the medians
+    "here_ms" and "tool_ms", their "ratio" with "least_ratio" and "greatest_ratio" of its "pairs", and "agrees".
     """
 
     scenario: str
@@ -42,6 +48,13 @@ class Row:
     latency: Latency
     ratio: tuple[float, float, float] | None
     figures: dict[str, float]
+
+    def __post_init__(self) -> None:
+        """Refuse a row that cannot be shown: raise ``MismatchError``."""
+        needs = () if self.stage else _FIGURES.get(self.scenario, ())
+        require(self.figures.keys() >= set(needs), f"figures of {self.scenario}", ", ".join(needs), list(self.figures))
+        if self.scenario == "steady":
+            require(bool(_MOMENT.fullmatch(self.case)), "case of steady", "minutes and seconds as 0:30", self.case)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -74,6 +87,16 @@ class Report:
     died: dict[str, str]
     rows: tuple[Row, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse a report that cannot be shown: raise ``MismatchError``."""
+        require(len(self.states) > 0, "states", "at least one, before the run", "none")
+        for what, has, needs in (
+            ("options", self.options, ("baseline", "duration")),
+            ("machine", self.machine, ("cpu", "cores", "system")),
+            ("clip", self.clip, ("pictures", "faces")),
+        ):
+            require(has.keys() >= set(needs), what, ", ".join(needs), ", ".join(has))
+
     @property
     def throttled(self) -> str:
         """What slowed the machine down while it was measured; empty: nothing that it tells of."""
@@ -88,7 +111,7 @@ class Report:
 
 def rows_of(measured: Measured, baseline: str) -> Iterator[Row]:
     """Summarise what a scenario measured; ``baseline``: the candidate that ratios are told against, or empty."""
-    beside = measured.samples.get(baseline, {}).get("", [])
+    beside = Timed(measured.samples.get(baseline, {}).get("", []), measured.began_s.get(baseline, []))
     for name, stages in measured.samples.items():
         for stage, samples in stages.items():
             yield Row(
@@ -98,7 +121,7 @@ def rows_of(measured: Measured, baseline: str) -> Iterator[Row]:
                 stage=stage,
                 faces=measured.faces,
                 latency=Latency.of(samples),
-                ratio=None if stage or measured.scenario == "paced" else pair_ratio(samples, beside, TURN),
+                ratio=None if stage else pair_ratio(Timed(samples, measured.began_s.get(name, [])), beside, TURN),
                 figures={} if stage else measured.figures.get(name, {}),
             )
 

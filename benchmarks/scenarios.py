@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import count
 
 import numpy as np
@@ -88,24 +89,32 @@ def offline(session: Session, batches: Sequence[int]) -> Iterator[Measured]:
 
 
 def steady(session: Session, duration_s: float) -> Iterator[Measured]:
-    """Time whole frames without a pause, half a minute after the other: does the machine become slower."""
+    """Time whole frames without a pause, about half a minute after the other: does the machine become slower.
+
+    A slice holds a turn of each candidate at least, however long that takes, and is called by when it began.
+    """
     calls: dict[str, Call] = {candidate.name: _look(session, candidate) for candidate in session.engines}
-    slices = max(2, round(duration_s / SLICE_S))
-    for place in range(slices):
-        at_s = round(place * duration_s / slices)
-        seconds = duration_s / slices / max(len(calls), 1)
-        case = f"{at_s // 60}:{at_s % 60:02d}"
-        samples = session.turns(calls, label=f"steady {case}", min_seconds=seconds, min_count=TURN, warm_up=place == 0)
-        calls = {name: call for name, call in calls.items() if name in session.candidates}
-        yield Measured(
-            scenario="steady", case=case, faces=0, samples={name: {"": taken} for name, taken in samples.items()}
+    slice_s = min(SLICE_S, duration_s / 2)
+    began_s = time.monotonic()
+    at_s, place = 0.0, 0
+    while calls and (place < 2 or at_s < duration_s - slice_s / 2):  # noqa: PLR2004  (the first, and one to compare)
+        case = f"{int(at_s) // 60}:{int(at_s) % 60:02d}"
+        turns = session.turns(
+            calls, label=f"steady {case}", min_seconds=slice_s / len(calls), min_count=TURN, warm_up=place == 0
         )
+        calls = {name: call for name, call in calls.items() if name in session.candidates}
+        yield Measured.of(turns, "steady", case, 0)
+        at_s, place = time.monotonic() - began_s, place + 1
 
 
-def accuracy(session: Session, labelled: FaceSet) -> Iterator[Measured]:
-    """Name the emotion of every labelled face, one at a time: how long it took, and how often it was right."""
+def accuracy(session: Session, labelled: FaceSet, without: Container[str] = ()) -> Iterator[Measured]:
+    """Name the emotion of every labelled face, one at a time: how long it took, and how often it was right.
+
+    ``without``: candidates that have learned nothing.
+    """
     n = len(labelled)
-    answers = {candidate.name: np.empty((n, len(EMOTIONS)), np.float32) for candidate in session.engines}
+    asked = [candidate for candidate in session.engines if candidate.name not in without]
+    answers = {candidate.name: np.empty((n, len(EMOTIONS)), np.float32) for candidate in asked}
 
     def name_face(candidate: Candidate) -> Call:
         classifier, answer = candidate.classifier, answers[candidate.name]
@@ -116,11 +125,11 @@ def accuracy(session: Session, labelled: FaceSet) -> Iterator[Measured]:
 
         return call
 
-    calls = {candidate.name: name_face(candidate) for candidate in session.engines}
+    calls = {candidate.name: name_face(candidate) for candidate in asked}
     label = f"accuracy {labelled.split}"
-    samples = session.turns(calls, label=label, min_seconds=0, min_count=n)
+    turns = session.turns(calls, label=label, min_seconds=0, min_count=n)
     figures = {}
-    for name in samples.keys() & session.candidates.keys():  # whoever died has not seen all faces
+    for name in calls.keys() & session.candidates.keys():  # whoever died has not seen all faces
         metrics = score(labelled.labels, answers[name])
         low, high = intervals(metrics)["accuracy"]
         figures[name] = {
@@ -131,13 +140,7 @@ def accuracy(session: Session, labelled: FaceSet) -> Iterator[Measured]:
             "macro_f1": metrics.macro_f1,
             "ece": metrics.ece,
         }
-    yield Measured(
-        scenario="accuracy",
-        case=labelled.split,
-        faces=1,
-        samples={name: {"": taken} for name, taken in samples.items()},
-        figures=figures,
-    )
+    yield Measured.of(turns, "accuracy", labelled.split, 1, figures)
 
 
 def _look(session: Session, candidate: Candidate) -> Callable[[int], FrameResult]:

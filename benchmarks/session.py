@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.clip import Clip, Scene
-from benchmarks.clock import Call, take_turns
+from benchmarks.clock import Call, Turns, take_turns
 from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.faces.detectors import ReducedDetector
+from edge_runtime.options import require
 
 NULL = "null"
 """The candidate that computes nothing: what remains is the cost of the program around an engine."""
+
+
+def require_measurable(min_seconds: float, min_count: int, out: Path) -> None:
+    """Refuse a stop rule that is none, and a report's name that leaves none for its page: raise ``UsageError``."""
+    finite = 0 <= min_seconds < math.inf
+    require("min_seconds", min_seconds, holds=finite, expected="at least 0")
+    require("min_count", min_count, holds=min_count >= 1, expected="at least 1")
+    require("out", out, holds=out.suffix == ".json", expected="a name that ends with .json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +43,31 @@ class Measured:
     """Samples of one case of a scenario.
 
     ``faces``: in each call; 0 where that varies. ``samples``: candidate -> stage -> milliseconds of each call; stage ""
-    is the whole call. ``figures``: candidate -> what this scenario alone can say.
+    is the whole call. ``began_s``: candidate -> when each of its turns began; empty where none were taken, and there is
+    no ratio. ``figures``: candidate -> what this scenario alone can say.
     """
 
     scenario: str
     case: str
     faces: int
     samples: dict[str, dict[str, list[float]]]
+    began_s: dict[str, list[float]] = field(default_factory=dict)
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, turns: Turns, scenario: str, case: str, faces: int, figures: dict[str, dict[str, float]] | None = None
+    ) -> Measured:
+        """Keep what took turns; who died before its first turn was whole has nothing to keep."""
+        samples = {name: {"": taken} for name, taken in turns.samples.items() if taken}
+        return cls(
+            scenario=scenario,
+            case=case,
+            faces=faces,
+            samples=samples,
+            began_s={name: turns.began_s[name] for name in samples},
+            figures=figures or {},
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,10 +91,7 @@ class Session:
     def measure(self, scenario: str, case: str, faces: int, make: Callable[[Candidate], Call]) -> Measured:
         """Time what ``make`` makes of each candidate, in turns."""
         calls = {name: make(candidate) for name, candidate in self.candidates.items()}
-        samples = self.turns(calls, label=f"{scenario} {case}".strip())
-        return Measured(
-            scenario=scenario, case=case, faces=faces, samples={name: {"": taken} for name, taken in samples.items()}
-        )
+        return Measured.of(self.turns(calls, label=f"{scenario} {case}".strip()), scenario, case, faces)
 
     def turns(
         self,
@@ -76,7 +101,7 @@ class Session:
         min_seconds: float | None = None,
         min_count: int | None = None,
         warm_up: bool = True,
-    ) -> dict[str, list[float]]:
+    ) -> Turns:
         """Take turns by the session's stop rule, or another; what a candidate gave before it died is kept."""
         turns = take_turns(
             calls,
@@ -84,11 +109,12 @@ class Session:
             min_count=min_count or self.min_count,
             label=label,
             warm_up=warm_up,
+            by_count_alone=(NULL,),
             prepare=self._use_threads,
         )
         for name, error in turns.died.items():
             self.bury(name, error, label)
-        return {name: taken for name, taken in turns.samples.items() if taken}
+        return turns
 
     def _use_threads(self, name: str) -> None:
         """OpenCV's threads belong to the process; where candidates differ, they change with the turn."""
@@ -108,4 +134,4 @@ class Session:
     def bury(self, name: str, error: Exception, label: str) -> None:
         """Take a candidate out, and keep what it died of."""
         self.candidates.pop(name, None)  # whole pipelines take turns that are no candidates
-        self.died[name] = f"in {label}: {type(error).__name__}: {error}"
+        self.died[name] = " ".join(f"in {label}: {type(error).__name__}: {error}".split())

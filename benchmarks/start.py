@@ -32,8 +32,8 @@ class Start:
     """The start of one candidate in a fresh process.
 
     ``import_ms``: of the engine's package. ``load_ms``: reading, verifying, compiling and self-test. ``first_ms``: the
-    first face after it. ``resident_mb``: the high-water mark of resident memory (VmHWM) then, of the whole process;
-    None where the system does not tell.
+    first face after the self-test. ``resident_mb``: the high-water mark of resident memory (VmHWM) then, of the whole
+    process; None where the system does not tell.
     """
 
     import_ms: float
@@ -75,13 +75,14 @@ def load(bundle: str, artefact: Artefact | None, threads: int) -> EmotionClassif
 def _start(bundle: str, place: str, threads: int) -> Start:
     card: ModelCard = read_card(bundle_folder(bundle))
     artefact = None if place == "null" else card.artefacts[int(place)]
+    face = selftest.faces(1, 1)  # drawing it, and what that imports, is no part of a start
     began = time.perf_counter()
     if artefact is not None:
         importlib.import_module(ENGINES[artefact.engine].module)
     imported = time.perf_counter()
     classifier = load(bundle, artefact, threads)
     loaded = time.perf_counter()
-    classifier.probabilities(selftest.faces(1, 1))
+    classifier.probabilities(face)
     first = time.perf_counter()
     return Start(
         import_ms=(imported - began) * 1e3,

@@ -61,8 +61,13 @@ PER_FACE = Column(head="mean/face", width=11, cell=lambda row: milliseconds(row.
 PER_SECOND = Column(head="faces/s", width=10, cell=lambda row: f"{row.faces / row.latency.mean_ms * 1e3:,.0f}")
 _FOUND = Column(head="faces found", width=13, cell=lambda row: f"{row.figures['faces_found']:.1f}")
 _HARNESS = (
+    Column(head="p50", width=8, cell=lambda row: milliseconds(row.figures["here_ms"])),
     Column(head="its own", width=9, cell=lambda row: milliseconds(row.figures["tool_ms"])),
-    Column(head="ratio", width=8, cell=lambda row: f"{row.figures['ratio']:.2f}"),
+    Column(
+        head="ratio [of all pairs]",
+        width=22,
+        cell=lambda row: "{ratio:.2f} [{least_ratio:.2f}, {greatest_ratio:.2f}]".format(**row.figures),
+    ),
     Column(head="pairs", width=7, cell=lambda row: f"{row.figures['pairs']:.0f}"),
     Column(head="agrees", width=8, cell=lambda row: "yes" if row.figures["agrees"] else "NO"),
 )
@@ -86,7 +91,7 @@ def table(report: Report) -> str:
         ),
         _rows("offline: a batch of faces, ms", report.of("offline"), (CASE, P50, *TAIL, N, PER_FACE, PER_SECOND)),
         _rows("accuracy: labelled faces, one at a time, ms", report.of("accuracy"), (CASE, P50, *_accuracy())),
-        _rows("harness: an engine's own benchmark beside it, ms", report.of("harness"), (CASE, P50, N, *_HARNESS)),
+        _rows("harness: an engine's own benchmark beside it, ms", report.of("harness"), (CASE, N, *_HARNESS)),
         _ratios(report) if report.options["baseline"] else "",
         _steady(report),
         _starts(report),
@@ -173,7 +178,8 @@ def _paced(report: Report) -> tuple[Column, ...]:
     ages = {(row.candidate, row.case): row.latency for row in report.of("paced", stage="age")}
 
     def age(row: Row, name: str) -> str:
-        return milliseconds(getattr(ages[row.candidate, row.case], name))
+        latency = ages.get((row.candidate, row.case))
+        return milliseconds(getattr(latency, name) if latency else None)
 
     return (
         N,
@@ -221,6 +227,9 @@ def _ratios(report: Report) -> str:
     rows = [row for scenario in ("single", "faces", "frame", "offline") for row in report.of(scenario)]
     cases = list(dict.fromkeys((row.scenario, row.case) for row in rows))
     ratios = {(row.candidate, row.scenario, row.case): row.ratio for row in rows if row.ratio}
+    baseline = report.options["baseline"]
+    if baseline in report.died:
+        return f"no ratios: the baseline {baseline} died"
     if not ratios:
         return ""  # too few turns of any
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from edge_runtime.errors import UsageError
-from edge_runtime.options import group, option
-from train.config import FitConfig, ModelConfig, require, require_positive
+from edge_runtime.options import group, option, require
+from train.config import FitConfig, ModelConfig, require_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

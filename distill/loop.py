@@ -18,12 +18,12 @@ from distill.opinion import label_given_votes, with_opinion
 from distill.student import Student
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
-from edge_runtime.options import data_path, from_plain, votes_path
+from edge_runtime.options import data_path, from_plain, require, votes_path
 from edge_runtime.scoring.datasets import FaceSet
 from edge_runtime.scoring.ferplus import read_votes
 from train.augment import mixture, partners
 from train.checkpoint import load_mean, load_meta, load_shape, load_weights
-from train.config import ModelConfig, require
+from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
 from train.objective import Objective, corrupt_some

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
+import io
 import os
 import re
 import sys
@@ -13,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from edge_runtime.errors import FerEdgeError, NotInstalledError
+from edge_runtime.errors import FerEdgeError, NotInstalledError, SinkError
 from edge_runtime.options import add_options, to_options
+from edge_runtime.say import let_go_of_standard_output, say
 
 INTERRUPTED = 130
 OWN_MODULES = ("edge_runtime", "benchmarks", "train.", "distill.", "export.")
@@ -119,12 +122,33 @@ def console() -> NoReturn:
     At once, where a thread hangs: if it came back from OpenCV while Python is taken down, Python would end it by
     unwinding its stack, which OpenCV answers by aborting the process. Files are finished by then.
     """
-    code = main()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where whoever started the program has closed it
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no µ and no →
+    try:
+        code = main()
+    except OSError as error:  # printed without a buffer; what writes files has errors of its own
+        if error.filename or error.errno not in {errno.EPIPE, errno.ENOSPC}:
+            raise
+        code = _not_taken(error)
     if any(thread.name in HANGING for thread in threading.enumerate()):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
             sys.stderr.flush()  # not standard output: the thread may hold it
         os._exit(code)
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        code = _not_taken(error, code)
     sys.exit(code)
+
+
+def _not_taken(error: OSError, code: int = 0) -> int:
+    """Say that standard output took no more; return the exit code, which is an earlier error's if there was one."""
+    let_go_of_standard_output()
+    got, step = error.strerror or str(error), "keep the reader running, or free some space"
+    refused = SinkError("standard output", expected="room for what is printed", got=got, next_step=step)
+    say(f"fer-edge: {refused}")
+    return code or refused.exit_code
 
 
 class Parser(argparse.ArgumentParser):

@@ -105,6 +105,14 @@ def from_plain(options_class: type[T], plain: dict[str, Any]) -> T:
         raise UsageError(what, expected=expected, got=str(error), next_step=step) from error
 
 
+def require(name: str, value: object, *, holds: bool, expected: str) -> None:
+    """Refuse an option's value that is out of range or contradicts another: raise ``UsageError`` unless it holds."""
+    if not holds:
+        flag, got = "--" + name.replace("_", "-"), " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        step = "correct the option"
+        raise UsageError(f"{flag} is out of range", expected=expected, got=got or "nothing", next_step=step)
+
+
 def data_path(given: Path | None) -> Path:
     """Return the face data named by ``--data`` or, without it, by the environment variable ``FER_EDGE_DATA``."""
     return _path(given, "--data", DATA_VARIABLE, "FER2013 as .csv, .parquet or a folder tree")

@@ -21,7 +21,7 @@ from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.faces.detectors import DetectorName
 from edge_runtime.health import HealthWatch
 from edge_runtime.interrupts import Interrupts
-from edge_runtime.options import group, option
+from edge_runtime.options import group, option, require
 from edge_runtime.recogniser import Recogniser
 from edge_runtime.say import say
 from edge_runtime.sinks import open_sink
@@ -71,11 +71,8 @@ class RunOptions:
         if len(set(named)) < len(named):
             got, step = " ".join((redacted(self.source), *self.sink)), "name each file, and each sink, once"
             raise UsageError("--sink", expected="different sinks, and none the source", got=got, next_step=step)
-        for name, holds in (("threads", self.threads >= 1), ("give_up_s", self.give_up_s > 0)):
-            if not holds:
-                flag, got = "--" + name.replace("_", "-"), str(getattr(self, name))
-                expected, step = "more than 0", "correct the option"
-                raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step=step)
+        require("threads", self.threads, holds=self.threads >= 1, expected="more than 0")
+        require("give_up_s", self.give_up_s, holds=self.give_up_s > 0, expected="more than 0")
 
 
 def run(options: RunOptions) -> None:

@@ -15,11 +15,11 @@ from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.smooth import Smoother
-from edge_runtime.errors import UsageError
 from edge_runtime.faces.align import MAX_SIDE_PX, align, alignable
 from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import KEPT_NS, Tracker
+from edge_runtime.options import require
 from edge_runtime.pace import Pace
 from edge_runtime.results import NO_DETECTIONS, DetectionReport, Detections, Face, Frame, FrameResult
 
@@ -56,10 +56,7 @@ class Recogniser:
             ("min_face", min_face, min_face >= 0, "at least 0"),
             ("min_score", min_score, 0 <= min_score <= 1, "0 to 1"),
         ):
-            if not holds:
-                flag = "--" + name.replace("_", "-")
-                step = "correct the option"
-                raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step=step)
+            require(name, value, holds=holds, expected=expected)
         self.classifier, self.detector, self.raw = classifier, detector, raw
         self._widest = detector.detect_width
         self._every, self._budget_ms, self._min_face, self._min_score = detect_every, budget_ms, min_face, min_score

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
+
+_HALF = re.compile("[\\ud800-\\udfff]")
+"""Half of a character: JSON can say it, and no file or terminal takes it."""
 
 
 class MismatchError(ValueError):
@@ -68,4 +72,6 @@ def _value(hint: Any, raw: Any, where: str) -> Any:  # noqa: ANN401, PLR0911  (t
         require(number and abs(raw) < 1e12 and math.isfinite(raw), where, "a finite number", raw)  # noqa: PLR2004  (an integer beyond float would raise)
         return float(raw)
     require(type(raw) is hint, where, hint.__name__, raw)
+    if hint is str:
+        require(raw.isascii() or not _HALF.search(raw), where, "whole characters", ascii(raw))
     return raw

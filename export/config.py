@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.options import option
-from train.config import require, require_seed
+from edge_runtime.options import option, require
+from train.config import require_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -240,6 +240,7 @@ def bench_report() -> Any:
 
     ``factors``: candidate -> how many times as slow it is made; other fields of ``Report`` by name.
     """
+    from benchmarks.clock import TURN
     from benchmarks.conditions import State
     from benchmarks.report import SCHEMA, Report, Row, rows_of
     from benchmarks.session import Measured
@@ -262,12 +263,16 @@ def bench_report() -> Any:
         random, rows = np.random.default_rng(seed), []
         for scenario, case, faces in cases:
             samples, figures = {}, {}
+            turns = [] if scenario == "paced" else [float(number) for number in range(n // TURN)]
             for name, ms in usual_ms.items():
                 whole = random.lognormal(np.log(ms * (faces or 20) * factors.get(name, 1.0)), 0.1, n)
                 stages = STAGES if scenario == "frame" else ("age",) if scenario == "paced" else ()
                 samples[name] = {"": whole.tolist()} | {stage: (whole / 4).tolist() for stage in stages}
                 figures[name] = own.get(scenario, {})
-            measured = Measured(scenario=scenario, case=case, faces=faces, samples=samples, figures=figures)
+            began_s = dict.fromkeys(samples, turns)
+            measured = Measured(
+                scenario=scenario, case=case, faces=faces, samples=samples, began_s=began_s, figures=figures
+            )
             rows += rows_of(measured, "onnx int8")
         return tuple(rows)
 

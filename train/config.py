@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_runtime.emotions.labels import FACE_SIZE
-from edge_runtime.errors import UsageError
-from edge_runtime.options import group, option
+from edge_runtime.options import group, option, require
 
 
 def require_positive(options: object, *names: str) -> None:
@@ -22,13 +21,6 @@ def require_positive(options: object, *names: str) -> None:
 def require_seed(seed: int) -> None:
     """Refuse a seed that not every library takes: raise ``UsageError``."""
     require("seed", seed, holds=0 <= seed < 2**32, expected="0 ≤ value < 2³²")
-
-
-def require(name: str, value: object, *, holds: bool, expected: str) -> None:
-    """Refuse an option's value that is out of range or contradicts another: raise ``UsageError`` unless it holds."""
-    if not holds:
-        flag, got = "--" + name.replace("_", "-"), " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step="correct the option")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from edge_runtime.errors import UsageError
-from train.config import FitConfig, require
+from edge_runtime.options import require
+from train.config import FitConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

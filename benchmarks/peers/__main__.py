@@ -32,11 +32,12 @@ from benchmarks.peers.networks import RandomNetwork
 from benchmarks.peers.tools import harness, require_agreement
 from benchmarks.record import record
 from benchmarks.report import SCHEMA, Report
-from benchmarks.session import Candidate, Measured, Session
+from benchmarks.session import Candidate, Measured, Session, require_measurable
 from edge_runtime.emotions.classifier import EmotionClassifier, bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import Precision, read_card
 from edge_runtime.errors import UsageError
 from edge_runtime.faces.detectors import DetectorName, open_detector
+from edge_runtime.files import make_folder
 from edge_runtime.options import option, to_plain
 from edge_runtime.recogniser import Recogniser
 from edge_runtime.scoring.datasets import FaceSet, read_faces
@@ -68,14 +69,7 @@ class PeersOptions:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        for flag, holds, expected in (
-            ("--min-seconds", self.min_seconds >= 0, "at least 0"),
-            ("--min-count", self.min_count >= 1, "at least 1"),
-            ("--out", self.out.suffix == ".json", "a name that ends with .json"),
-        ):
-            if not holds:
-                got = str(getattr(self, flag[2:].replace("-", "_")))
-                raise UsageError(f"{flag} is out of range", expected=expected, got=got, next_step="correct the option")
+        require_measurable(self.min_seconds, self.min_count, self.out)
 
 
 def peers(options: PeersOptions) -> None:
@@ -84,6 +78,7 @@ def peers(options: PeersOptions) -> None:
     Raises ``NotInstalledError`` for what ``make peers`` has not made, and what ``record`` and ``require_agreement``
     raise.
     """
+    make_folder(options.out.parent)
     began = time.monotonic()
     bundles = options.bundle or shipped_bundles()
     names = [bundle_folder(bundle).name for bundle in bundles]
@@ -150,8 +145,7 @@ def measure(
     yield from scenarios.offline(session, BATCHES)
     yield from frames(session, bundles, fer)
     if labelled:
-        learned = {name: candidate for name, candidate in session.candidates.items() if name not in RANDOM}
-        yield from scenarios.accuracy(dataclasses.replace(session, candidates=learned), labelled)
+        yield from scenarios.accuracy(session, labelled, without=RANDOM)
     yield from harness(session, ours, 10 * session.min_count)
 
 
@@ -180,14 +174,9 @@ def frames(session: Session, bundles: Sequence[str], fer: FerProcess) -> Iterato
         looks[FER] = fer
         found: dict[str, list[int]] = {name: [] for name in looks}
         pipelines = dataclasses.replace(session, candidates={})  # one that dies takes no network of its name with it
-        samples = pipelines.turns({name: _noting(look, found[name]) for name, look in looks.items()}, label="frame")
-    yield Measured(
-        scenario="frame",
-        case="",
-        faces=0,
-        samples={name: {"": taken} for name, taken in samples.items()},
-        figures={name: {"faces_found": float(np.mean(found[name]))} for name in samples},
-    )
+        turns = pipelines.turns({name: _noting(look, found[name]) for name, look in looks.items()}, label="frame")
+    figures = {name: {"faces_found": float(np.mean(counts))} for name, counts in found.items() if counts}
+    yield Measured.of(turns, "frame", "", 0, figures)
 
 
 def _look(recogniser: Recogniser, clip: Clip) -> Callable[[int], int]:

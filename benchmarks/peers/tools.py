@@ -72,11 +72,15 @@ def _here(backend: Backend, batch: NDArray[np.float32], calls: int) -> list[floa
 
 def agreement(medians_ms: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Hold the harness's medians against the tool's, pair by pair: what ``Row.figures`` says of it."""
-    ratio = float(np.median([here / there for here, there in medians_ms]))
+    ratios = [here / there for here, there in medians_ms]
+    ratio = float(np.median(ratios))
     apart_ms = float(np.median([abs(here - there) for here, there in medians_ms]))
     return {
+        "here_ms": float(np.median([here for here, _ in medians_ms])),
         "tool_ms": float(np.median([there for _, there in medians_ms])),
         "ratio": ratio,
+        "least_ratio": min(ratios),
+        "greatest_ratio": max(ratios),
         "pairs": len(medians_ms),
         "agrees": float(abs(ratio - 1) <= TOLERANCE or apart_ms <= CALL_MS),
     }

@@ -15,6 +15,7 @@ from typing import Any
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.results import FrameResult
+from edge_runtime.say import let_go_of_standard_output
 from edge_runtime.sinks.base import PartialFile
 
 SCHEMA = 1
@@ -77,17 +78,10 @@ class JsonlSink:
             yield
         except OSError as error:
             if not self._file:
-                _let_go_of_standard_output()
+                let_go_of_standard_output()
             where, step = (self._file.path, "free some space") if self._file else ("-", "keep the reader running")
             got = error.strerror or str(error)
             raise SinkError(f"jsonl:{where}", expected="room for another line", got=got, next_step=step) from error
-
-
-def _let_go_of_standard_output() -> None:
-    """Send to nowhere what could not be written: Python would try again at its end, and end with a code of its own."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def line(result: FrameResult, elapsed_ms: float, age_ms: float | None = None) -> dict[str, Any]:

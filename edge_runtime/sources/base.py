@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import UsageError
-from edge_runtime.options import option
+from edge_runtime.options import option, require
 from edge_runtime.results import Frame
 
 
@@ -73,13 +73,8 @@ class CameraOptions:
         size = self.size_wh is None or 1 <= min(self.size_wh) <= max(self.size_wh) <= 2**15
         # below 1 a camera that is in order would look like one that has stalled
         rate = self.fps is None or 1 <= self.fps <= 1000  # noqa: PLR2004  (frames a second)
-        for flag, value, holds, expected in (
-            ("--camera-size", self.size_wh, size, "1 to 32768"),
-            ("--camera-fps", self.fps, rate, "1 to 1000"),
-        ):
-            if not holds:
-                step = "correct the option"
-                raise UsageError(f"{flag} is out of range", expected=expected, got=str(value), next_step=step)
+        require("camera_size", self.size_wh, holds=size, expected="1 to 32768")
+        require("camera_fps", self.fps, holds=rate, expected="1 to 1000")
 
     @property
     def flags(self) -> list[str]:

@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import importlib
 import json
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +47,18 @@ def hide(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     for package in (ENGINES[engine].module, *ENGINES[engine].needs):
         forget(monkeypatch, package)
     monkeypatch.setattr(sys, "meta_path", [Without(finder, ENGINES[engine].needs) for finder in sys.meta_path])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core")
+def test_threads_that_wait_leave_the_processor_to_others() -> None:
+    """After an inference on two threads none of them is busy: what runs next has both cores."""
+    network = EmotionClassifier.load("student", engine="onnx", precision="int8", threads=2)
+    for _ in range(20):
+        network.probabilities(selftest.faces(1, 1))
+    began_s = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - began_s < 0.01
+    network.close()
 
 
 def test_the_table_prefers_the_smallest_install() -> None:

@@ -53,6 +53,33 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("reader", ["gone", "full"])
+def test_what_is_printed_and_not_taken(reader: str, unbuffered: str) -> None:
+    """A pipe whose reader has gone, and a full disk: one line and exit code 5, with and without Python's buffer."""
+    if reader == "gone":
+        end, out = os.pipe()
+        os.close(end)
+    else:
+        out = os.open("/dev/full", os.O_WRONLY)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "edge_runtime", "inspect"]
+    done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    os.close(out)
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.startswith("fer-edge: standard output: expected room for what is printed, got ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_terminal_that_knows_few_characters_gets_them_spelled() -> None:
+    """What it has no character for is printed as its number, and is no error."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    script = "from edge_runtime import cli; cli.main = lambda: print('1 → 2 µs') or 0; cli.console()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout) == (0, "1 \\u2192 2 \\xb5s\n")
+
+
 def tops(modules: list[str]) -> set[str]:
     """Return the packages that modules belong to."""
     return {module.partition(".")[0] for module in modules}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_candidates_take_turns_and_get_new_input_each_call() -> None:
     assert len(turns.samples["a"]) == len(turns.samples["b"]) == 2 * TURN
     assert [name for name, _ in order[:: COLD + TURN]] == prepared == list("ababab")
     assert [number for name, number in order if name == "a"] == list(range(3 * (COLD + TURN)))
+
+
+def test_short_and_long_calls_are_measured_over_the_same_time(spend: Callable[[float], None]) -> None:
+    """Who needs many short turns has them spread over the others' few long ones, and none runs alone at the end."""
+    ms = {"short": 0.5, "long": 20.0, "longer": 40.0, "nothing": 0.0}
+    calls = {name: lambda _, name=name: spend(ms[name]) for name in ms}
+    turns = take_turns(calls, min_seconds=3.0, min_count=10 * TURN, label="test", by_count_alone=("nothing",))
+    assert len(turns.samples["longer"]) == len(turns.samples["nothing"]) == 10 * TURN
+    assert len(turns.samples["short"]) == 250 * TURN
+    whole = max(began_s[-1] for began_s in turns.began_s.values())
+    for name, began_s in turns.began_s.items():
+        assert len(began_s) == len(turns.samples[name]) / TURN
+        assert began_s[0] < 0.2 * whole, name
+        assert began_s[-1] > 0.8 * whole, name
+        gaps = [after - before for before, after in pairwise(began_s)]
+        assert max(gaps) < 0.2 * whole, name
 
 
 def test_what_the_others_did_to_the_caches_is_not_timed(spend: Callable[[float], None]) -> None:

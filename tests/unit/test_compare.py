@@ -127,11 +127,14 @@ def test_microseconds_and_the_null_backend_are_not_judged(
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"machine": {"cpu": "another board", "cores": "4", "machine": "aarch64"}}, "machine: cpu is a board and ano"),
+        (
+            {"machine": {"cpu": "another", "cores": "4", "machine": "aarch64", "system": ""}},
+            "machine: cpu is a board and",
+        ),
         ({"files": {"onnx int8": {"student-int8.onnx": "2" * 64}}}, "model: onnx int8 is student-int8.onnx 0000"),
         ({"bundle": "teacher"}, "model: bundle is student and teacher"),
         ({"detector": "mtcnn"}, "detector is yunet and mtcnn"),
-        ({"clip": {"sha256": "3" * 64}}, "clip: pixels is 1111"),
+        ({"clip": {"sha256": "3" * 64, "pictures": "", "faces": ""}}, "clip: pixels is 1111"),
     ],
 )
 def test_another_machine_or_model_is_refused_unless_forced(
@@ -203,6 +206,21 @@ def test_other_conditions_are_named(files: Any, bench_report: Any, capsys: pytes
     assert "governor before the run: performance and powersave\nload before the run: 0.2 and unknown" in output
 
 
+def test_other_versions_and_missing_engines_are_named(
+    files: Any, bench_report: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an engine's figures depend on, and which one the second report does not have: no regression, but said."""
+    report = bench_report()
+    others = tuple(row for row in report.rows if row.candidate != "onnx fp32")
+    machine = report.machine | {"python": "3.13", "onnxruntime": "1.40"}
+    compare(files(dataclasses.replace(report, rows=others, machine=machine)))
+    output = capsys.readouterr().out
+    assert "python: 3.11 and 3.13\nonnxruntime: none and 1.40\n" in output
+    assert "b.json: onnx fp32\n" in output
+    with pytest.raises(DataError, match="measure the same scenarios and engines"):
+        compare(files(dataclasses.replace(report, rows=others), before=dataclasses.replace(report, rows=())))
+
+
 def test_accuracies_of_other_faces_are_refused(files: Any, bench_report: Any) -> None:
     """Two files of faces are not comparable; a report without any is."""
     with pytest.raises(DataError, match="labelled faces is 4444"):
@@ -215,8 +233,9 @@ def test_bad_options_are_refused() -> None:
     """One report, and a tolerance below zero, are no question."""
     with pytest.raises(UsageError, match="two files"):
         CompareOptions(before="a.json")
-    with pytest.raises(UsageError, match="--tolerance"):
-        CompareOptions(before="a.json", after="b.json", tolerance=-0.1)
+    for tolerance in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--tolerance"):
+            CompareOptions(before="a.json", after="b.json", tolerance=tolerance)
 
 
 def test_two_reports_of_a_hundred_scenarios_take_no_two_seconds(files: Any, bench_report: Any) -> None:

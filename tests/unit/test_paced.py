@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,6 +65,14 @@ def test_the_camera_keeps_its_pace() -> None:
         numbers.append(int(camera.read().image[0, 0, 0]))
         assert time.monotonic() >= began + number / 100 - 1e-3
     assert numbers == [0, 1, 2, 3, 4, 3, 2, 1, 0, 1]
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_pictures_for_themselves_are_no_video(*, still: bool) -> None:
+    """Of unrelated pictures each frame says so, and faces are looked for in it, as in the scenario frame."""
+    clip = dataclasses.replace(CLIP, still=still)
+    with PacedSource(clip, 200.0) as source:
+        assert [frame.still for frame in islice(source, 3)] == [still] * 3
 
 
 def test_who_is_too_slow_drops_frames_and_shows_none_that_waited() -> None:

@@ -82,8 +82,8 @@ def test_a_process_that_dies_leaves_the_others_running(tmp_path: Path) -> None:
     with contextlib.closing(
         FerProcess(environment(tmp_path, "echo 4.11.0; read n; echo 5; exit 4"), tmp_path)
     ) as process:
-        samples = dying.turns({"fer": process, "other": lambda _: None}, label="frame")
-    assert {name: len(taken) for name, taken in samples.items()} == {"other": 2 * TURN}
+        turns = dying.turns({"fer": process, "other": lambda _: None}, label="frame")
+    assert {name: len(taken) for name, taken in turns.samples.items()} == {"fer": 0, "other": 2 * TURN}
     assert "exit code 4" in dying.died["fer"]
 
 
@@ -165,7 +165,8 @@ def test_a_benchmark_that_fails_is_refused(command: list[str], message: str, mon
 def test_medians_agree_within_a_tenth() -> None:
     """The ratio is the median of the pairs' own; a tenth more or less, or 20 µs, agrees, and more does not."""
     assert tools.agreement([(1.0, 1.0), (1.2, 1.1), (3.0, 1.0)]) == {
-        "tool_ms": 1.0, "ratio": pytest.approx(1.2 / 1.1), "pairs": 3, "agrees": 1.0,
+        "here_ms": 1.2, "tool_ms": 1.0, "ratio": pytest.approx(1.2 / 1.1), "least_ratio": 1.0, "greatest_ratio": 3.0,
+        "pairs": 3, "agrees": 1.0,
     }  # fmt: skip
     assert [tools.agreement([(ms, 1.0)])["agrees"] for ms in (0.89, 0.91, 1.09, 1.11)] == [0, 1, 1, 0]
     assert [tools.agreement([(ms, 0.1)])["agrees"] for ms in (0.07, 0.119, 0.121)] == [0, 1, 0]  # 20 µs of a call
@@ -262,7 +263,7 @@ def test_the_table_holds_frames_and_the_harness(bench_report: Any, tmp_path: Pat
     )
     harness = Measured(
         scenario="harness", case="benchmark_app", faces=1, samples={name: {"": samples}},
-        figures={name: tools.agreement([(1.0, 0.8)] * 3)},
+        figures={name: tools.agreement([(1.0, 0.8), (1.2, 0.8), (0.9, 0.8)])},
     )  # fmt: skip
     rows = tuple(row for measured in (frame, harness) for row in rows_of(measured, ""))
     report: Report = dataclasses.replace(bench_report(), rows=rows)
@@ -270,7 +271,8 @@ def test_the_table_holds_frames_and_the_harness(bench_report: Any, tmp_path: Pat
     assert max(map(len, lines)) <= 120
     (whole,) = (line for line in lines if line.startswith(name) and line.endswith("4.9"))
     assert "detect" not in whole
-    assert any(line.startswith(name) and line.split()[-3:] == ["1.25", "3", "NO"] for line in lines)
+    (held,) = (line for line in lines if line.startswith(name) and line.endswith("NO"))
+    assert held.split()[-7:] == ["1.00", "0.800", "1.25", "[1.12,", "1.50]", "3", "NO"]
     write_page(report, tmp_path / "page.html")
     assert "A frame by stage" not in (tmp_path / "page.html").read_text(encoding="utf-8")
 

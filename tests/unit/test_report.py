@@ -46,6 +46,37 @@ def test_another_document_is_refused(bench_report: Any, tmp_path: Path, change: 
         read_report(path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["states"], [], "states: expected at least one"),
+        (["options"], {}, "options: expected baseline, duration"),
+        (["machine", "cpu"], None, r"report\.machine\.cpu: expected str"),
+        (["machine", "cpu"], "\ud800", "expected whole characters"),
+        (["clip"], {"sha256": ""}, "clip: expected pictures, faces"),
+        (["rows", 0, "latency", "p50_ms"], None, "intervals_95: expected among"),
+        (["rows", 0, "latency", "p50_ms"], -5.0, "times of a latency: expected at least 0"),
+        (["rows", 0, "latency", "bins"], {}, "bins: expected 500 calls by bin"),
+        (["rows", 0, "latency", "bins"], {"x": 500}, "bins: expected 500 calls by bin"),
+        (["rows", 0, "scenario"], "paced", "figures of paced: expected within_budget, dropped"),
+        (["rows", 0, "scenario"], "steady", "case of steady: expected minutes and seconds"),
+    ],
+)
+def test_what_no_run_can_have_measured_is_refused(
+    bench_report: Any, tmp_path: Path, place: list[Any], value: Any, message: str
+) -> None:
+    """What has the right form and cannot be shown or compared ends in a DataError that names the place."""
+    path = tmp_path / "report.json"
+    write_report(bench_report(), path)
+    inner = document = json.loads(path.read_text())
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=message):
+        read_report(path)
+
+
 @pytest.mark.parametrize("text", ["[]", "", "{", "[" * 100_000, "\udcff"])
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     """A list, nothing at all, half a document, a bottomless one and bytes that are no text end in a DataError."""
@@ -70,6 +101,11 @@ def test_the_table_holds_every_scenario_and_is_no_wider_than_a_terminal(bench_re
     assert "overhead of the harness: 2.0 µs a call, 1.0% of the fastest artefact's p50" in text
     assert "°C 48.5 → 61.0 → 61.0" in text
     assert not any(word in text for word in ("DIED", "THROTTLED", "INCOMPLETE"))
+
+
+def test_a_baseline_that_died_is_told_of(bench_report: Any) -> None:
+    """There are no ratios to it, and the table says why."""
+    assert "no ratios: the baseline onnx int8 died" in table(bench_report(died={"onnx int8": "of heat"}))
 
 
 def test_ratios_are_to_the_baseline_beside_it(bench_report: Any) -> None:
