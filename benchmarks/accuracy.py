@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks import corruptions, final
 from benchmarks.candidates import Candidate, Predict, mirrored, of_bundle, of_weights
-from edge_runtime.errors import BundleError, NotInstalledError, UsageError
+from edge_runtime.errors import BundleError, DataError, NotInstalledError, UsageError
 from edge_runtime.files import make_folder, whole, write_text
 from edge_runtime.options import data_path, option, require, to_plain
 from edge_runtime.scoring.calibration import cross_fitted
@@ -51,8 +52,10 @@ def evaluate(options: EvaluateOptions) -> None:
         make_folder(options.out)
     if options.final:
         final.check(options.bundle, options.weights)
-    faces = read_faces(data_path(options.data), "PrivateTest" if options.final else "PublicTest")
+    data = data_path(options.data)
+    faces = read_faces(data, "PrivateTest" if options.final else "PublicTest")
     print(faces.described)
+    seen = also_in_training(faces, data)
     reports = []
     refused: list[BundleError] = []
     if options.weights:
@@ -61,7 +64,7 @@ def evaluate(options: EvaluateOptions) -> None:
         candidates = of_bundle(options.bundle, options.threads, refused)
     for plain in candidates:
         candidate = mirrored(plain) if options.mirror else plain
-        report = measure(candidate, faces, options)
+        report = measure(candidate, faces, seen, options)
         reports.append(report)
         print("\n" + describe(report), flush=True)
     if options.final:  # first: what has been shown must be on record
@@ -76,17 +79,33 @@ def evaluate(options: EvaluateOptions) -> None:
         raise refused[0]
 
 
-def measure(candidate: Candidate, faces: FaceSet, options: EvaluateOptions) -> dict[str, Any]:
-    """Measure one candidate on labelled faces; what returns is what the JSON file holds."""
+def measure(candidate: Candidate, faces: FaceSet, seen: NDArray[np.bool_], options: EvaluateOptions) -> dict[str, Any]:
+    """Measure one candidate on labelled faces; what returns is what the JSON file holds.
+
+    ``seen``: bool (n,), which of them are Training faces as well.
+    """
     scores = np.log(np.maximum(candidate.predict(faces.images), 1e-12))  # logits, up to a constant of each face
     metrics = score(faces.labels, softmax(scores, candidate.temperature))
     report = {"name": candidate.name, "temperature": candidate.temperature, **to_plain(metrics)}
     report["intervals_95"] = intervals(metrics, options.seed)
+    right = scores.argmax(axis=1) == faces.labels
+    report["also_in_training"] = int(seen.sum())
+    report["accuracy_without_them"] = float(right[~seen].mean()) if not seen.all() else None
     report["ece_unscaled"] = calibration_error(faces.labels, softmax(scores))
     report["ece_scaled"] = calibration_error(faces.labels, cross_fitted(faces.labels, scores))
     if options.corruptions:
         report["corruptions"] = robustness(candidate.predict, faces, options.seed)
     return report
+
+
+def also_in_training(faces: FaceSet, data: Path) -> NDArray[np.bool_]:
+    """Say of each face, bool (n,), whether it is pixel for pixel a Training face of ``data``."""
+    try:
+        training = read_faces(data, "Training")
+    except DataError:  # pictures of one's own, with none to learn from
+        return np.zeros(len(faces), np.bool_)
+    known = {image.tobytes() for image in training.images}
+    return np.array([image.tobytes() in known for image in faces.images])
 
 
 def robustness(predict: Predict, faces: FaceSet, seed: int) -> dict[str, list[float]]:
@@ -107,6 +126,9 @@ def describe(report: dict[str, Any]) -> str:
         return f"{report[name]:.1%} [{low:.1%}, {high:.1%}]"
 
     lines = [f"{report['name']}: accuracy {with_interval('accuracy')}, n = {report['n']}"]
+    if report["also_in_training"] and report["accuracy_without_them"] is not None:
+        known, accuracy = report["also_in_training"], report["accuracy_without_them"]
+        lines.append(f"  {accuracy:.1%} without the {known} faces that are pixel for pixel in Training as well")
     for kind in ("macro", "weighted"):
         figures = (f"{name} {with_interval(f'{kind}_{name}')}" for name in ("precision", "recall", "f1"))
         lines.append(f"  {kind:<9} " + ", ".join(figures))

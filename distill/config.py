@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -91,7 +92,8 @@ class DistillConfig(FitConfig):
         self._votes_count("ferplus_power")
         self._shares("mixup_share", "corrupt_share")
         require("label_weight", self.label_weight, holds=0 <= self.label_weight <= 1, expected="0 ≤ value ≤ 1")
-        require("temperature", self.temperature, holds=self.temperature > 0, expected="more than 0")
+        finite = 0 < self.temperature < math.inf
+        require("temperature", self.temperature, holds=finite, expected="more than 0, and finite")
         if self.network == "student-nano":
             free = self.student in {StudentConfig(), NANO}
             require("network", self.network, holds=free, expected="student, where another shape is asked for")

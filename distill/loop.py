@@ -22,7 +22,7 @@ from edge_runtime.options import data_path, from_plain, require, votes_path
 from edge_runtime.scoring.datasets import FaceSet
 from edge_runtime.scoring.ferplus import read_votes
 from train.augment import mixture, partners
-from train.checkpoint import load_mean, load_meta, load_shape, load_weights
+from train.checkpoint import goes_on, load_mean, load_meta, load_shape, load_weights
 from train.config import ModelConfig
 from train.loop import finish, fit, prepare
 from train.model import FullModel
@@ -94,7 +94,7 @@ def distill(config: DistillConfig) -> None:
             return
         said = None
         if config.ferplus_power:
-            votes = read_votes(votes_path(config.ferplus), data_path(config.data), len(training))
+            votes = read_votes(votes_path(config.ferplus), data_path(config.data), training)
             said = label_given_votes(votes, training.labels, config.seed)
             alike = np.mean(said.argmax(1) == training.labels)
             run.say(f"FER+ votes tell the label of {alike:.1%} of the Training faces")
@@ -114,7 +114,7 @@ def _first_network(config: DistillConfig, teacher: nn.Module) -> FullModel | Stu
     network = FullModel(config.model) if config.network == "full" else Student(config.student)
     if isinstance(network, FullModel):
         network.autoencoder.load_state_dict(teacher.get_submodule("autoencoder").state_dict())
-    if config.start_from:
+    if config.start_from and not goes_on(config):
         load_mean(config.start_from, network, config.model.stem_stride if config.network == "full" else None)
     if config.quantise_from:
         load_weights(config.quantise_from, network)

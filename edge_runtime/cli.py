@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from edge_runtime.errors import FerEdgeError, NotInstalledError, SinkError
+from edge_runtime.interrupts import Interrupts
 from edge_runtime.options import add_options, to_options
 from edge_runtime.say import let_go_of_standard_output, say
 
@@ -125,7 +126,8 @@ def console() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):  # None where whoever started the program has closed it
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no µ and no →
     try:
-        code = main()
+        with Interrupts():  # a service manager's SIGTERM leaves no half-made folder either
+            code = main()
     except OSError as error:  # printed without a buffer; what writes files has errors of its own
         if error.filename or error.errno not in {errno.EPIPE, errno.ENOSPC}:
             raise

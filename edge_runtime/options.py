@@ -139,7 +139,12 @@ def _from_plain(hint: Any, value: Any) -> Any:  # noqa: ANN401  (type hints have
         return tuple(_from_plain(kind, item) for item in value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return from_plain(kind, value)
-    return Path(value) if kind is Path and value is not None else value
+    if value is None or kind is Path:
+        return None if value is None else Path(value)
+    choices = typing.get_args(kind)
+    if value not in choices if choices else type(value) not in ((int, float) if kind is float else (kind,)):
+        raise TypeError(f"{value!r} is no {' or '.join(choices) or kind.__name__}")
+    return value
 
 
 def _options(options_class: type) -> list[dataclasses.Field[Any]]:

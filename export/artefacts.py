@@ -75,18 +75,23 @@ def measure(
     reference: NDArray[np.float32],
     temperature: float,
     seed: int,
-) -> tuple[Artefact, str | None]:
+) -> Artefact | str:
     """Run an artefact by its own engine over ``public``.
 
-    Return what the model card says of it, and the parity gate's objection if any.
+    Return what the model card says of it, or the gate's objection: the engine cannot run it, or is not near torch.
     """
-    backend = open_backend(engine, list(files.values()), threads=torch.get_num_threads())
-    logits = np.concatenate([backend.infer(normalise(public.images[i : i + 64])) for i in range(0, len(public), 64)])
-    expected = selftest.run(backend, READS, seed, SELF_TEST_FACES)
+    try:
+        backend = open_backend(engine, list(files.values()), threads=torch.get_num_threads())
+        batches = [backend.infer(normalise(public.images[i : i + 64])) for i in range(0, len(public), 64)]
+        expected = selftest.run(backend, READS, seed, SELF_TEST_FACES)
+    except (RuntimeError, ValueError) as error:  # what the engines raise at a network that they cannot run
+        return "its engine cannot run it: " + " ".join(str(error).split())[:300]
     backend.close()
+    agreement = parity.compare(reference, logits := np.concatenate(batches))
+    if objection := parity.objection(agreement, precision):
+        return objection
     metrics = score(public.labels, softmax(logits, temperature))
-    agreement = parity.compare(reference, logits)
-    artefact = Artefact(
+    return Artefact(
         engine=engine,
         precision=precision,
         layout="NCHW",
@@ -105,4 +110,3 @@ def measure(
             tolerance=parity.SELF_TEST_TOLERANCE[precision],
         ),
     )
-    return artefact, parity.objection(agreement, precision)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import logging
+import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -49,9 +52,10 @@ def export(config: ExportConfig) -> None:
     _check_target(config)
     if config.tflite_runtime:  # now, and not when all is converted
         elsewhere.require_interpreter(config.tflite_runtime)
-    if config.sensitivity and network_name(config.weights) == "full":
-        step = "leave --sensitivity out"
-        raise UsageError("--sensitivity", expected="the weights of a student", got="a full model's", next_step=step)
+    for flag, asked in (("--sensitivity", config.sensitivity), ("--tflite-runtime", config.tflite_runtime)):
+        if asked and network_name(config.weights) == "full":
+            got, step = "a full model's", f"leave {flag} out"
+            raise UsageError(flag, expected="the weights of a student", got=got, next_step=step)
     data = data_path(config.data)
     training, public = read_faces(data, "Training"), read_faces(data, "PublicTest")
     model = load_network(config.weights)
@@ -61,18 +65,20 @@ def export(config: ExportConfig) -> None:
         data_sha256=training.sha256,
         tools={name: importlib.metadata.version(name) for name in _TOOLS} | {"python": platform.python_version()},
         seed=config.seed,
-        command="fer-edge " + " ".join(sys.argv[1:]),
+        command=shlex.join(["fer-edge", *(os.path.basename(w) if os.path.isabs(w) else w for w in sys.argv[1:])]),  # noqa: PTH117, PTH119
+        weights_sha256=hashlib.sha256((config.weights / "weights.safetensors").read_bytes()).hexdigest(),
         licence="Apache-2.0",
     )
     card = write_bundle(config, model, calibration, public, provenance)
     if config.sensitivity:
         print(report(sensitivity(model, calibration, public), model))
     if card.provenance.omitted:
-        got = "; ".join(f"{name}: {reason}" for name, reason in card.provenance.omitted.items())
-        step = "the bundle holds the others; retrain, or export with other tool versions"
-        raise RegressionError(
-            "artefacts were left out of the bundle", expected="agreement with torch", got=got, next_step=step
-        )
+        raise _left_out(card, "the bundle holds the others; retrain, or export with other tool versions")
+
+
+def _left_out(card: ModelCard, step: str) -> RegressionError:
+    got, what = "; ".join(f"{n}: {reason}" for n, reason in card.provenance.omitted.items()), "artefacts were left out"
+    return RegressionError(what, expected="agreement with torch", got=got, next_step=step)
 
 
 def network_name(weights: Path) -> str:
@@ -95,7 +101,8 @@ def write_bundle(
     """Convert ``model`` to each of its engines and precisions, measure each on ``public``, put what agrees in ``out``.
 
     Nothing of ``config.out`` is touched before the new bundle is whole. What disagrees is named in
-    ``provenance.omitted``. Raises ``UsageError`` when an engine lacks an operator, ``SinkError`` when the disk is full.
+    ``provenance.omitted``, and no bundle that is there is replaced by one that lacks it: ``RegressionError``. Raises
+    ``UsageError`` when a network cannot be converted, ``SinkError`` when the disk is full.
     """
     reference, out = predict(model, public.images), config.out.resolve()
     make_folder(out.parent)
@@ -104,6 +111,8 @@ def write_bundle(
             new, old = Path(room) / "new", Path(room) / "old"
             new.mkdir()
             card = _fill(new, config, model, calibration, public, reference, provenance)
+            if card.provenance.omitted and (out / CARD_NAME).exists():
+                raise _left_out(card, "the bundle from before stays; name another --out for the artefacts that agree")
             if config.tflite_runtime:
                 found = elsewhere.verdicts(config.tflite_runtime, new, public.images, reference)
                 artefacts = (dataclasses.replace(a, elsewhere=found.get(str(a), {})) for a in card.artefacts)
@@ -137,14 +146,14 @@ def _fill(
         except (FerEdgeError, OSError):
             raise
         except Exception as error:  # the converters' own kinds have no root in common
-            step = "build the network of operators that every engine has"
-            expected, got = "operators that it has", str(error).strip().partition("\n")[0][:300]
+            step = "build it of operators that every engine has, and see that the folder for temporary files has room"
+            expected, got = "a network that it can convert", str(error).strip().partition("\n")[0][:300]
             raise UsageError(f"{name} for {engine} {precision}", expected=expected, got=got, next_step=step) from error
-        artefact, objection = measure(engine, precision, files, public, reference, temperature, config.seed)
-        if objection:
-            omitted[str(artefact)] = objection
+        found = measure(engine, precision, files, public, reference, temperature, config.seed)
+        if isinstance(found, str):
+            omitted[f"{engine} {precision}"] = found
             continue
-        artefacts.append(artefact)
+        artefacts.append(found)
         for file, content in files.items():
             (folder / file).write_bytes(content)
     if not artefacts:
@@ -188,9 +197,9 @@ def _check_target(config: ExportConfig) -> None:
 
 def _replace(new: Path, out: Path, old: Path) -> None:
     """Put a finished folder in the place of an older one, which moves to ``old``."""
-    if out.exists():
-        out.rename(old)
     try:
+        if out.exists():
+            out.rename(old)
         new.rename(out)
     except BaseException:  # Ctrl-C as well: what is in ``old`` is deleted
         if old.exists():

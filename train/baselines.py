@@ -76,6 +76,9 @@ def baselines(options: BaselineOptions) -> None:
     if len(training) < NEIGHBOURS:
         expected, step = f"at least {NEIGHBOURS}, the neighbours of kNN", "name more faces with --data"
         raise DataError("too few Training faces", expected=expected, got=str(len(training)), next_step=step)
+    if len(set(training.labels.tolist())) == 1:
+        step = "name more faces with --data"
+        raise DataError("Training faces", expected="two emotions at least", got="one", next_step=step)
     make_folder(options.out)
     found = {}
     print(f"{'system':<18}{'accuracy':>10}{'macro-F1':>10}{'fit s':>9}{'ms/face':>9}")

@@ -34,8 +34,20 @@ _BROKEN = (
 )
 
 
-# where and for how long a run goes on may change; what it computes may not
-_MAY_CHANGE = {"data", "out", "device", "precision", "epochs", "threads", "ferplus", "targets"}
+# where and for how long a run goes on may change; what it computes may not. What it began with and learns from is known
+# by the checkpoint itself and by the hash of the targets in it
+_MAY_CHANGE = {
+    "data",
+    "out",
+    "device",
+    "precision",
+    "epochs",
+    "threads",
+    "ferplus",
+    "targets",
+    "teachers",
+    "start_from",
+}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -45,6 +57,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, partial)
         except RuntimeError as error:  # torch reports a full disk as this, too
             raise OSError(str(error)[:200]) from error
+
+
+def goes_on(config: FitConfig) -> bool:
+    """Whether the run has a checkpoint to go on from: what it begins with is then of no account."""
+    return config.epochs > 0 and (config.out / "checkpoint.pt").exists()
 
 
 def check_same_run(config: FitConfig) -> None:
@@ -58,14 +75,30 @@ def check_same_run(config: FitConfig) -> None:
         step = "name another --out"
         what = f"{path} cannot be read"
         raise DataError(what, expected="the options of the run", got=str(error), next_step=step) from error
-    now = json.loads(json.dumps(to_plain(config)))
-    # an option that there was not yet is as if it had not been given
-    before = to_plain({field.name: field.default for field in dataclasses.fields(config)}) | before
+    now = _flat(json.loads(json.dumps(to_plain(config))))
+    before = _flat(_defaults(config)) | _flat(before)  # what was no option yet is as if it had not been given
     other = [name for name in {**now, **before} if name not in _MAY_CHANGE and now.get(name) != before.get(name)]
     if other:
         got = "; ".join(f"{name} {now.get(name)} instead of {before.get(name)}" for name in other)
         step = "give the options that the run was started with, or name another --out"
         raise UsageError(f"the run in {config.out}", expected="the same options", got=got, next_step=step)
+
+
+def _defaults(config: Any) -> dict[str, Any]:  # noqa: ANN401  (any dataclass of options)
+    """Return the options' defaults, those of groups too, as JSON holds them; what has none is left out."""
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    made = {name: f.default_factory() for name, f in fields.items() if f.default_factory is not dataclasses.MISSING}
+    given = {name: f.default for name, f in fields.items() if f.default is not dataclasses.MISSING}
+    plain: dict[str, Any] = json.loads(json.dumps(to_plain(made | given)))
+    return plain
+
+
+def _flat(plain: dict[str, Any]) -> dict[str, Any]:
+    """Name the options of groups one by one: {"model": {"dropout": 0.2}} is {"model.dropout": 0.2}."""
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        found |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return found
 
 
 def resume(
@@ -132,9 +165,8 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     """
     path = folder / "weights.safetensors"
     try:
-        model.load_state_dict(
-            {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
-        )
+        state = {name: v.float() if v.is_floating_point() else v for name, v in load_file(path).items()}
+        model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         step = "name the --out folder of a finished run of the same shape and version"
         what, expected, got = (
@@ -143,6 +175,9 @@ def load_weights(folder: Path, model: nn.Module) -> None:
             " ".join(f"{error}".split()),
         )
         raise DataError(what, expected=expected, got=got, next_step=step) from error
+    if broken := [name for name, value in state.items() if not value.isfinite().all()]:
+        step = "train anew"
+        raise DataError(f"{path}", expected="numbers alone", got=f"none in {', '.join(broken)}", next_step=step)
 
 
 def load_mean(folders: Sequence[Path], model: nn.Module, stem_stride: int | None) -> None:
@@ -184,7 +219,7 @@ def load_shape(folder: Path, part: str) -> dict[str, Any]:
     """
     meta = load_meta(folder)
     shape: dict[str, Any] | None = meta["config"].get(part)
-    if meta.get("shape") != part or shape is None:
+    if meta.get("shape") != part or not isinstance(shape, dict):
         got, step = str(meta.get("shape")), f"name the folder of a run that trained a {part}"
         raise DataError(f"{folder} holds other weights", expected=f"those of a {part}", got=got, next_step=step)
     # full models were trained at half the resolution before there was a choice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -88,8 +89,11 @@ class FitConfig:
             self._at_least(name, low)
         require_seed(self.seed)
         self._shares("ema_decay", "erase_share")
-        require("learning_rate", self.learning_rate, holds=self.learning_rate > 0, expected="more than 0")
+        finite = 0 < self.learning_rate < math.inf
+        require("learning_rate", self.learning_rate, holds=finite, expected="more than 0, and finite")
         self._at_least("weight_decay", 0)
+        warm = self.warmup_epochs <= self.epochs or not self.epochs
+        require("warmup_epochs", self.warmup_epochs, holds=warm, expected=f"at most the {self.epochs} of --epochs")
         require("crop", self.crop, holds=self.crop in {32, 40, FACE_SIZE}, expected="32, 40 or 48")
 
     def _crop_fits(self, model: ModelConfig) -> None:
@@ -103,7 +107,7 @@ class FitConfig:
 
     def _at_least(self, name: str, low: float) -> None:
         value: Any = getattr(self, name)
-        require(name, value, holds=value >= low, expected=f"at least {low}")
+        require(name, value, holds=low <= value < math.inf, expected=f"at least {low}, and finite")
 
     def _shares(self, *names: str) -> None:
         for name in names:

@@ -27,7 +27,7 @@ from edge_runtime.options import data_path, to_plain, votes_path
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from edge_runtime.scoring.ferplus import read_votes
 from edge_runtime.scoring.metrics import Metrics, score, softmax
-from train.checkpoint import check_same_run, load_mean, resume, save_checkpoint, save_weights
+from train.checkpoint import check_same_run, goes_on, load_mean, resume, save_checkpoint, save_weights
 from train.config import FitConfig, TrainConfig
 from train.curves import Curves
 from train.evaluate import predict
@@ -38,6 +38,8 @@ from train.parallel import Team, team
 from train.precision import autocast, resolved
 from train.restore import learn_to_restore
 from train.step import AveragedWeights, Losses, RecordedStep, take_step
+
+_LOWER = "lower --learning-rate and name another --out; what is in this one is as the epoch before left it"
 
 
 def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitConfig, run: Team) -> nn.Module:
@@ -55,6 +57,8 @@ def fit(objective: Objective, training: FaceSet, public: FaceSet, config: FitCon
         resume(checkpoint, objective, averaged, optimiser, config, objective.learns_from) if checkpoint.exists() else 0
     )
     run.agree("epochs done", first_epoch)
+    if first_epoch:
+        run.say(f"going on after {first_epoch} epochs, on the schedule of {config.epochs}")
     if run.leads:  # options that cannot go on with the checkpoint have been refused
         write_text(config.out / "config.json", json.dumps(to_plain(config), indent=1) + "\n")
     curves = Curves(config.out, first_epoch)
@@ -125,13 +129,13 @@ def learn(
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
             where = f"epoch {epoch + 1}, step {number}, learning rate {rate:.2g}"
-            step_next = "lower --learning-rate; the checkpoint is whole"
+            step_next = _LOWER
             raise DataError(f"the loss at {where}", expected="finite", got=str(loss.item()), next_step=step_next)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0) + value
     # a finite loss can have a gradient that is not, and what has learned from the last one has no loss yet
     if not all(value.isfinite().all() for value in objective.parameters()):
-        step_next = "lower --learning-rate; the checkpoint is whole"
+        step_next = _LOWER
         got = "a weight that is not"
         raise DataError(f"the weights after epoch {epoch + 1}", expected="finite", got=got, next_step=step_next)
     return {name: float(run.mean(value)) / steps for name, value in sums.items()}
@@ -218,9 +222,9 @@ def train(config: TrainConfig) -> None:
         training, public = prepare(config, run)
         votes = None
         if config.ferplus_weight:
-            votes = torch.from_numpy(read_votes(votes_path(config.ferplus), data_path(config.data), len(training)))
+            votes = torch.from_numpy(read_votes(votes_path(config.ferplus), data_path(config.data), training))
         network = FullModel(config.model)
-        if config.start_from:
+        if config.start_from and not goes_on(config):
             load_mean(config.start_from, network, config.model.stem_stride)
         first_sitting = not run.agree("checkpoint", (config.out / "checkpoint.pt").exists())
         epochs = config.restore_epochs if config.restore_epochs is not None else 0 if config.start_from else 12

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from edge_runtime.scoring.datasets import FaceSet
 from train.evaluate import predict
 
+_LEAST_SHARPNESS = 0.1
+"""Logits that have to be flattened tenfold before they fit the labels tell next to nothing of them."""
+
 _RIDGE = 1e-4  # on the squares of what is fitted: an emotion without a face would be moved without end
 
 
@@ -29,7 +32,9 @@ def correct_bias(model: nn.Module, training: FaceSet) -> None:
 def fit_offsets(logits: Tensor, labels: Tensor) -> Tensor:
     """Return float64 (7,), of mean 0: added to ``logits`` (n, 7) they make ``labels`` int64 (n,) likeliest.
 
-    At the best temperature, which is fitted with them. The sum of both is convex, so the minimum is the only one.
+    At the best temperature, which is fitted with them. The sum of both is convex, so the minimum is the only one. All
+    are 0 where the logits tell next to nothing of the labels, as after a run that was much too short: what makes those
+    likelier is to name the commonest emotion always.
     """
     logits = logits.double()
     sharpness, biases = torch.ones((), dtype=torch.float64), torch.zeros(logits.shape[1], dtype=torch.float64)
@@ -44,5 +49,7 @@ def fit_offsets(logits: Tensor, labels: Tensor) -> Tensor:
         return total
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
+    if sharpness < _LEAST_SHARPNESS:
+        return torch.zeros_like(biases).detach()
     offsets = (biases / sharpness).detach()
     return offsets - offsets.mean()

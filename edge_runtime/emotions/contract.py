@@ -102,7 +102,10 @@ class Artefact:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a bundle comes from. ``omitted`` (may be missing): artefact -> why it is not in the bundle."""
+    """Where a bundle comes from.
+
+    May be missing: ``omitted``, artefact -> why it is not in the bundle; ``weights_sha256``, of what was converted.
+    """
 
     commit: str
     data_sha256: str
@@ -111,6 +114,7 @@ class Provenance:
     command: str
     licence: str
     omitted: dict[str, str] = dataclasses.field(default_factory=dict)
+    weights_sha256: str = dataclasses.field(default_factory=str)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,12 @@ def folder_rows(path: Path, split: Split) -> Iterator[Row]:
         if named or split == "PrivateTest":
             files = [(file, label) for file, label in files if file.name.startswith(split)]
     for file, label in files:
-        yield _decode(file.read_bytes(), str(file)), label
+        try:
+            encoded = file.read_bytes()
+        except OSError as error:  # a link to nowhere, a folder with a picture's name
+            got = error.strerror or str(error)
+            raise DataError(str(file), expected="a picture", got=got, next_step="see to it, or remove it") from error
+        yield _decode(encoded, str(file)), label
 
 
 def _decode(encoded: Any, where: str) -> NDArray[np.uint8]:  # noqa: ANN401  (a broken file may hold anything)
@@ -137,4 +142,6 @@ def _foreign(path: Path, expected: tuple[str, ...], got: Sequence[str]) -> DataE
 
 
 def _bad_row(where: str, what: str, expected: str, got: str) -> DataError:
-    return DataError(f"{where}: impossible {what}", expected=expected, got=got, next_step="download the file again")
+    return DataError(
+        f"{where}: impossible {what}", expected=expected, got=got, next_step="correct it, or download it again"
+    )

@@ -72,6 +72,21 @@ def test_what_is_printed_and_not_taken(reader: str, unbuffered: str) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_sigterm_ends_every_command_as_ctrl_c_does() -> None:
+    """It unwinds, so that what is half made is removed, and ends with 130."""
+    script = (
+        "import os, signal; from edge_runtime import cli\n"
+        "def wait(_):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    finally: print('tidied')\n"
+        "cli._load = lambda target: wait if target.endswith(':inspect') else load(target)\n"
+        "load = lambda target, load=cli._load: load(target)\n"
+    )
+    script = script.replace("cli._load = ", "real = cli._load; cli._load = ").replace("load=cli._load", "load=real")
+    done = python("-c", script + "import sys; sys.argv[1:] = ['inspect']; cli.console()")
+    assert (done.returncode, done.stdout) == (130, "tidied\n"), done.stderr
+
+
 def test_a_terminal_that_knows_few_characters_gets_them_spelled() -> None:
     """What it has no character for is printed as its number, and is no error."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}

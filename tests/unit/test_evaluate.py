@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 from benchmarks import corruptions
-from benchmarks.accuracy import EvaluateOptions, measure
+from benchmarks.accuracy import EvaluateOptions, also_in_training, describe, measure
 from benchmarks.candidates import Candidate, mirrored, of_weights
 from edge_runtime.cli import main
 from edge_runtime.emotions import selftest
 from edge_runtime.emotions.contract import read_card
+from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.errors import NotInstalledError, UsageError
 from edge_runtime.scoring.datasets import read_faces
 
@@ -102,10 +104,31 @@ def test_a_candidate_that_knows_all_is_right(small_csv: Path) -> None:
     """An oracle has accuracy 1 and no calibration error, and on corrupted faces its answers do not depend on them."""
     faces = read_faces(small_csv, "PublicTest")
     oracle = Candidate(name="oracle", predict=lambda _: np.eye(7, dtype=np.float32)[faces.labels])
-    report = measure(oracle, faces, EvaluateOptions(corruptions=True))
-    assert report["accuracy"] == 1
+    report = measure(oracle, faces, np.zeros(len(faces), np.bool_), EvaluateOptions(corruptions=True))
+    assert report["accuracy"] == report["accuracy_without_them"] == 1
     assert report["ece"] == pytest.approx(0, abs=1e-6)
     assert all(value == 1 for cells in report["corruptions"].values() for value in cells)
+
+
+def test_faces_that_were_learnt_are_told_apart(small_csv: Path, tmp_path: Path) -> None:
+    """Who knows the Training faces alone is right on those that are among the test faces, and on no other."""
+    faces, training = read_faces(small_csv, "PublicTest"), read_faces(small_csv, "Training")
+    assert not also_in_training(faces, small_csv).any()
+    mixed = dataclasses.replace(
+        faces,
+        images=np.concatenate([training.images[:20], faces.images]),
+        labels=np.concatenate([training.labels[:20], faces.labels]),
+    )
+    seen = also_in_training(mixed, small_csv)
+    assert seen.tolist() == [True] * 20 + [False] * len(faces)
+    answers = np.eye(7, dtype=np.float32)[np.where(seen, mixed.labels, (mixed.labels + 1) % 7)]
+    report = measure(Candidate(name="learnt by heart", predict=lambda _: answers), mixed, seen, EvaluateOptions())
+    assert report["accuracy"] == pytest.approx(20 / len(mixed))
+    assert (report["also_in_training"], report["accuracy_without_them"]) == (20, 0.0)
+    assert "0.0% without the 20 faces that are pixel for pixel in Training" in describe(report)
+    for emotion in EMOTIONS:  # pictures of one's own, with no train/ beside test/
+        (tmp_path / "test" / emotion).mkdir(parents=True)
+    assert not also_in_training(faces, tmp_path).any()
 
 
 @pytest.mark.parametrize("kind", corruptions.KINDS)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import DataError
+from edge_runtime.scoring.datasets import FaceSet
 from edge_runtime.scoring.ferplus import read_votes
+from edge_runtime.scoring.readers import Split
 
 VOTES_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 
@@ -20,6 +22,12 @@ def write_votes(folder: Path, *rows: str, header: str = VOTES_HEADER) -> Path:
     return path
 
 
+def faces(labels: list[int], split: Split = "Training") -> FaceSet:
+    """Return black faces of these labels."""
+    images = np.zeros((len(labels), 48, 48), np.uint8)
+    return FaceSet(images=images, labels=np.array(labels, np.int64), split=split, sha256="")
+
+
 def test_votes_become_shares_in_the_faces_order(tmp_path: Path) -> None:
     """A row sums to one over the eight emotions, unknown and not-a-face left out; no vote at all is a row of zeros."""
     path = write_votes(
@@ -29,12 +37,13 @@ def test_votes_become_shares_in_the_faces_order(tmp_path: Path) -> None:
         "Training,c.png,0,0,0,0,0,0,0,0,3,7",
         "Training,d.png,0,0,0,0,0,0,0,5,5,0",
     )
-    shares = read_votes(path, Path("fer2013.csv"), 3)
+    shares = read_votes(path, Path("fer2013.csv"), faces([6, 6, 2]))
     assert shares.dtype == np.float32
     np.testing.assert_allclose(shares[0], [0.4, 0, 0, 0.1, 0.3, 0.2, 0, 0])
     assert shares[1].sum() == 0
     np.testing.assert_allclose(shares[2], [0, 0, 0, 0, 0, 0, 0, 1])
-    np.testing.assert_allclose(read_votes(path, Path("fer2013.csv"), 1, "PublicTest"), [[0, 1, 0, 0, 0, 0, 0, 0]])
+    public = read_votes(path, Path("fer2013.csv"), faces([3], "PublicTest"))
+    np.testing.assert_allclose(public, [[0, 1, 0, 0, 0, 0, 0, 0]])
 
 
 @pytest.mark.parametrize(
@@ -51,12 +60,22 @@ def test_votes_become_shares_in_the_faces_order(tmp_path: Path) -> None:
 def test_broken_votes_are_refused(tmp_path: Path, rows: list[str], header: str, message: str) -> None:
     """Whatever is wrong with the file of votes ends in one error."""
     with pytest.raises(DataError, match=message):
-        read_votes(write_votes(tmp_path, *rows, header=header), Path("fer2013.csv"), 2)
+        read_votes(write_votes(tmp_path, *rows, header=header), Path("fer2013.csv"), faces([6, 6]))
 
 
 def test_votes_of_a_folder_tree_or_of_no_file_are_refused(tmp_path: Path) -> None:
     """A folder tree has lost the order that votes rely on; a missing file is named."""
     with pytest.raises(DataError, match="faces in FER2013's order"):
-        read_votes(write_votes(tmp_path), tmp_path, 2)
+        read_votes(write_votes(tmp_path), tmp_path, faces([6, 6]))
     with pytest.raises(DataError, match=r"nowhere\.csv is not FER\+"):
-        read_votes(tmp_path / "nowhere.csv", Path("fer2013.csv"), 2)
+        read_votes(tmp_path / "nowhere.csv", Path("fer2013.csv"), faces([6, 6]))
+
+
+def test_votes_in_another_order_are_refused(tmp_path: Path) -> None:
+    """As many as there are faces, and of others: they name the label no more often than chance."""
+    votes = [",".join("10" if k % 5 == place else "0" for place in range(5)) for k in range(50)]
+    rows = [f"Training,{k}.png,{said},0,0,0,0,0" for k, said in enumerate(votes)]
+    labels = [(6, 3, 5, 4, 0)[k % 5] for k in range(50)]
+    assert read_votes(write_votes(tmp_path, *rows), Path("fer2013.csv"), faces(labels)).shape == (50, 8)
+    with pytest.raises(DataError, match="the label of 40% of the faces, got 0%, as of votes in another order"):
+        read_votes(write_votes(tmp_path, *rows[1:], rows[0]), Path("fer2013.csv"), faces(labels))

@@ -61,3 +61,14 @@ def test_a_tree_with_a_broken_picture_names_it(small_csv: Path, tmp_path: Path) 
     assert "broken.png: impossible picture" in refusal(tmp_path).what
     cv2.imwrite(str(broken), np.zeros((40, 48), np.uint8))
     assert refusal(tmp_path).got == "(40, 48)"
+
+
+def test_a_link_to_nowhere_and_a_folder_like_a_picture_are_named(small_csv: Path, tmp_path: Path) -> None:
+    """Each ends in the error of a picture that cannot be read."""
+    write_tree(tmp_path, read_faces(small_csv, "Training"), "Training")
+    wrong = tmp_path / "train" / "happy" / "wrong.png"
+    wrong.symlink_to(tmp_path / "nowhere.png")
+    assert "wrong.png: expected a picture, got No such file" in str(refusal(tmp_path))
+    wrong.unlink()
+    wrong.mkdir()
+    assert "wrong.png: expected a picture, got Is a directory" in str(refusal(tmp_path))

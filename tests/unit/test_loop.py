@@ -170,7 +170,12 @@ def test_a_run_goes_on_only_with_its_own_options(small_csv: Path, tmp_path: Path
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(DataError, match=r"config\.json cannot be read"):
         loop.train(config(tmp_path, small_csv, 2))
+    other = dataclasses.replace(SHAPE, dropout=0.5)
+    (tmp_path / "config.json").write_text(before)
+    with pytest.raises(UsageError, match=r"got model\.dropout 0\.5 instead of 0\.\d+\. Next"):
+        loop.train(config(tmp_path, small_csv, 2, model=other))
     older = {name: value for name, value in json.loads(before).items() if name != "crop"}  # before there was one
+    older["model"].pop("attention")
     (tmp_path / "config.json").write_text(json.dumps(older))
     loop.train(config(tmp_path, small_csv, 2, threads=1))
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["epochs_done"] == 2

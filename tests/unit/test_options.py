@@ -188,9 +188,26 @@ def test_unknown_key_of_an_inner_part_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "shape",
+    [
+        {"context": "gru"}, {"context": 3}, {"autoencoder_width": 1.5}, {"autoencoder": "x"}, {"widths": ["8", 8]},
+        {"dropout": "0"}, {"stem_stride": True}, [],
+    ],
+)  # fmt: skip
+def test_saved_values_of_another_type_are_refused(shape: Any) -> None:
+    """What the command line could not have been given is not taken from a file either."""
+    with pytest.raises(UsageError, match="ModelConfig in a saved configuration"):
+        from_plain(ModelConfig, shape)
+
+
+@pytest.mark.parametrize(
     ("kind", "wrong"),
     [
         (TrainConfig, {"epochs": 0}),
+        (TrainConfig, {"learning_rate": float("inf")}),
+        (TrainConfig, {"weight_decay": float("inf")}),
+        (TrainConfig, {"warmup_epochs": 200.0}),
+        (DistillConfig, {"teachers": (Path("x"),), "temperature": float("inf")}),
         (TrainConfig, {"batch": 1}),
         (TrainConfig, {"threads": -1}),
         (TrainConfig, {"seed": -1}),
