@@ -70,11 +70,14 @@ def pair_ratio(own: Timed, other: Timed, turn: int) -> tuple[float, float, float
     if len(one.began_s) < LEAST_STRETCHES:
         return None
     of_one, of_many = one.means(turn), many.means(turn)
-    nearest = np.abs(np.subtract.outer(many.began_s, one.began_s)).argmin(axis=1)
+    apart_s = np.abs(np.subtract.outer(many.began_s, one.began_s))
+    nearest = apart_s.argmin(axis=1)
     beside = np.bincount(nearest, minlength=len(of_one))
-    paired = beside > 0  # who died early has no turn beside the later ones
     sums = np.bincount(nearest, weights=of_many, minlength=len(of_one))
-    ratios = of_one[paired] / (sums[paired] / beside[paired])
+    means = np.where(beside > 0, sums / np.maximum(beside, 1), of_many[apart_s.argmin(axis=0)])
+    # who died early has no turn beside the later ones
+    paired = apart_s.min(axis=0) <= np.diff(one.began_s).max()
+    ratios = of_one[paired] / means[paired]
     if own is many:
         ratios = 1 / ratios
     turns = len(ratios)

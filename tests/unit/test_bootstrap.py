@@ -77,6 +77,17 @@ def test_a_ratio_is_of_what_ran_side_by_side() -> None:
     assert pair_ratio(timed(one, 20), Timed([], []), 20) is None
 
 
+def test_each_of_few_turns_has_another_beside_it() -> None:
+    """Ten turns each, of which two of the one come nearest to the same of the other: there are ten pairs still."""
+    random = np.random.default_rng(1)
+    one, other = (np.repeat(factor, 200) * random.normal(1, 0.01, 200) for factor in (1.5, 1.0))
+    began_s = np.arange(10.0)
+    shifted = began_s + np.tile([0.0, -0.6], 5)
+    found = pair_ratio(Timed(one.tolist(), began_s.tolist()), Timed(other.tolist(), shifted.tolist()), 20)
+    assert found is not None
+    assert found[0] == pytest.approx(1.5, rel=0.02)
+
+
 def test_a_ratio_of_many_turns_beside_few() -> None:
     """On the same machine one has 300 turns where the other has 30, or died after twelve: the ratio is the same."""
     random = np.random.default_rng(1)
