@@ -213,8 +213,8 @@ def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pyte
     assert order.count("tool") == tools.PAIRS == 7
     here = ["here"] * 2 * (COLD + TURN)  # a turn of warm-up, and one
     assert order[: 3 * len(here) + 3] == [*here, "tool", "tool", *here, *here, "tool"]
-    assert len(found[0].samples["openvino int8"][""]) == 3 * TURN
-    assert found[0].figures["openvino int8"]["pairs"] == 3
+    assert len(found[0].samples["openvino int8"][""]) == tools.PAIRS * TURN
+    assert found[0].figures["openvino int8"]["pairs"] == tools.PAIRS
     assert living.died.keys() == {"another with tflite int8"}
     assert "the tool: expected exit code 0" in living.died["another with tflite int8"]
     assert "tflite int8" in living.candidates  # it is not what failed
