@@ -51,6 +51,9 @@ def test_the_product_is_that_of_softened_logits() -> None:
     assert torch.equal(sharp[0], torch.eye(7).half())  # what is impossible stays so, and nothing is 0 / 0
 
 
+OPINION_OF = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+
+
 def test_a_distillation_hears_the_votes(
     toy_teacher: Path, small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +63,9 @@ def test_a_distillation_hears_the_votes(
     with file.open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["Usage", *OPINIONS])
-        rows.writerows(["Training", *(10 * np.eye(8, dtype=int)[label])] for label in faces.labels)
+        rows.writerows(
+            ["Training", *(10 * np.eye(8, dtype=int)[OPINIONS.index(OPINION_OF[label])])] for label in faces.labels
+        )
     options = DistillConfig(
         data=small_csv, out=tmp_path / "run", teachers=(toy_teacher,), views=1, epochs=1, batch=24, precision="fp32"
     )

@@ -102,9 +102,9 @@ def test_slow_candidates_make_the_slices_longer_and_not_the_run(noted: Noted, mo
 
 def test_slices_follow_each_other() -> None:
     """Two of a second each: every candidate but the null backend in both, for its half of the time."""
-    found = list(scenarios.steady(session(), scenarios.LEAST_S))
-    assert [measured.case for measured in found] == ["0:00", "0:01"]
-    for measured in found:
+    first, second = scenarios.steady(session(), scenarios.LEAST_S)
+    assert first.case == "0:00" < second.case
+    for measured in (first, second):
         assert list(measured.samples) == ["onnx int8", "tflite int8"]
         for stages in measured.samples.values():
             assert len(stages[""]) >= TURN
