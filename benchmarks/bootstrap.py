@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 LEAST_STRETCHES = 10
 """Of fewer stretches no interval is given: drawing from so few says little."""
 
+_MOST_STRETCHES = 100
+_RESAMPLES = 1000
+_EDGES = 1001
+_NORMAL = NormalDist()
+
 
 @dataclass(frozen=True, slots=True)
 class Timed:
@@ -27,12 +32,6 @@ class Timed:
             np.reshape(self.samples[: len(self.began_s) * turn], (-1, turn)), axis=1
         )
         return of_turns
-
-
-_MOST_STRETCHES = 100
-_RESAMPLES = 1000
-_EDGES = 1001
-_NORMAL = NormalDist()
 
 
 def intervals(samples: NDArray[np.float64], shares: Mapping[str, float], turn: int) -> dict[str, tuple[float, float]]:

@@ -126,8 +126,7 @@ def console() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):  # None where whoever started the program has closed it
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no µ and no →
     try:
-        with Interrupts():  # a service manager's SIGTERM leaves no half-made folder either
-            code = main()
+        code = main()
     except OSError as error:  # printed without a buffer; what writes files has errors of its own
         if error.filename or error.errno not in {errno.EPIPE, errno.ENOSPC}:
             raise
@@ -186,7 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             parser.error(f"unrecognized arguments: {' '.join(map(redacted, others))}")
         command = COMMANDS[parsed.command]
-        _load(command.function)(to_options(options_class, parsed))
+        with Interrupts():  # a service manager's SIGTERM leaves no half-made folder either
+            _load(command.function)(to_options(options_class, parsed))
     except FerEdgeError as error:
         print(f"fer-edge: {error}", file=sys.stderr)
         return error.exit_code

@@ -30,7 +30,7 @@ from edge_runtime.emotions.contract import (
 )
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import normalise
-from edge_runtime.errors import DataError, FerEdgeError, RegressionError, SinkError, UsageError
+from edge_runtime.errors import BundleError, DataError, FerEdgeError, RegressionError, SinkError, UsageError
 from edge_runtime.files import make_folder
 from edge_runtime.options import data_path
 from edge_runtime.scoring.calibration import fit_temperature
@@ -76,6 +76,14 @@ def export(config: ExportConfig) -> None:
         raise _left_out(card, "the bundle holds the others; retrain, or export with other tool versions")
 
 
+def _held(out: Path) -> set[str]:
+    """Return the artefacts of the bundle in ``out``, if one is there."""
+    try:
+        return {str(artefact) for artefact in read_card(out).artefacts}
+    except BundleError:
+        return set()
+
+
 def _left_out(card: ModelCard, step: str) -> RegressionError:
     got, what = "; ".join(f"{n}: {reason}" for n, reason in card.provenance.omitted.items()), "artefacts were left out"
     return RegressionError(what, expected="agreement with torch", got=got, next_step=step)
@@ -101,7 +109,7 @@ def write_bundle(
     """Convert ``model`` to each of its engines and precisions, measure each on ``public``, put what agrees in ``out``.
 
     Nothing of ``config.out`` is touched before the new bundle is whole. What disagrees is named in
-    ``provenance.omitted``, and no bundle that is there is replaced by one that lacks it: ``RegressionError``. Raises
+    ``provenance.omitted``, and a bundle that holds it stays as it is: ``RegressionError``. Raises
     ``UsageError`` when a network cannot be converted, ``SinkError`` when the disk is full.
     """
     reference, out = predict(model, public.images), config.out.resolve()
@@ -111,7 +119,7 @@ def write_bundle(
             new, old = Path(room) / "new", Path(room) / "old"
             new.mkdir()
             card = _fill(new, config, model, calibration, public, reference, provenance)
-            if card.provenance.omitted and (out / CARD_NAME).exists():
+            if card.provenance.omitted.keys() & _held(out):
                 raise _left_out(card, "the bundle from before stays; name another --out for the artefacts that agree")
             if config.tflite_runtime:
                 found = elsewhere.verdicts(config.tflite_runtime, new, public.images, reference)

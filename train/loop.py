@@ -129,15 +129,13 @@ def learn(
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
             where = f"epoch {epoch + 1}, step {number}, learning rate {rate:.2g}"
-            step_next = _LOWER
-            raise DataError(f"the loss at {where}", expected="finite", got=str(loss.item()), next_step=step_next)
+            raise DataError(f"the loss at {where}", expected="finite", got=str(loss.item()), next_step=_LOWER)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0) + value
     # a finite loss can have a gradient that is not, and what has learned from the last one has no loss yet
     if not all(value.isfinite().all() for value in objective.parameters()):
-        step_next = _LOWER
         got = "a weight that is not"
-        raise DataError(f"the weights after epoch {epoch + 1}", expected="finite", got=got, next_step=step_next)
+        raise DataError(f"the weights after epoch {epoch + 1}", expected="finite", got=got, next_step=_LOWER)
     return {name: float(run.mean(value)) / steps for name, value in sums.items()}
 
 

@@ -9,10 +9,11 @@ import pytest
 from export import bundle as exporting
 
 
+@pytest.mark.parametrize("moved", ["out", "new"])
 def test_an_interrupt_between_the_two_names_brings_the_old_bundle_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: str
 ) -> None:
-    """Ctrl-C after the old bundle has moved away and before the new one is in its place."""
+    """Ctrl-C as the old bundle has just moved away, and as the new one is about to take its place."""
     new, out, old = tmp_path / "new", tmp_path / "out", tmp_path / "old"
     for folder in (new, out):
         folder.mkdir()
@@ -22,27 +23,10 @@ def test_an_interrupt_between_the_two_names_brings_the_old_bundle_back(
     def interrupted(path: Path, target: Path) -> Path:
         if path == new:
             raise KeyboardInterrupt
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        exporting._replace(new, out, old)
-    assert (out / "model.json").read_text() == "out"
-
-
-def test_an_interrupt_as_the_old_bundle_moves_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C that comes when the old bundle has just moved away."""
-    new, out, old = tmp_path / "new", tmp_path / "out", tmp_path / "old"
-    for folder in (new, out):
-        folder.mkdir()
-        (folder / "model.json").write_text(folder.name)
-    rename = Path.rename
-
-    def interrupted(path: Path, target: Path) -> Path:
-        done = rename(path, target)
-        if path == out:
+        moving = rename(path, target)
+        if path.name == moved:
             raise KeyboardInterrupt
-        return done
+        return moving
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -29,8 +29,9 @@ class OnnxBackend:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # threads that wait for work by spinning would keep their cores from the stages, and the engines, that come next
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # several threads wait for each other by spinning, which is faster; after the last layer they would go on for
+        # 60 ms and keep their cores from the stages that come next
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3  # errors only: warnings about constant folding are of no use to a user
         self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
