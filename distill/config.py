@@ -75,6 +75,11 @@ class DistillConfig(FitConfig):
         " probabilities are multiplied",
     )
     label_weight: float = option(0.2, "share of the loss that comes from the labels; the rest comes from the teachers")
+    feature_weight: float = option(
+        0.0,
+        "weight of a loss of its own: how far what the student makes of a face before it names the emotion points away"
+        " from what the first teacher does",
+    )
     mixup_share: float = option(
         0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
     )
@@ -90,6 +95,7 @@ class DistillConfig(FitConfig):
         super(DistillConfig, self).__post_init__()
         self._at_least("views", 1)
         self._votes_count("ferplus_power")
+        self._at_least("feature_weight", 0)
         self._shares("mixup_share", "corrupt_share")
         require("label_weight", self.label_weight, holds=0 <= self.label_weight <= 1, expected="0 ≤ value ≤ 1")
         finite = 0 < self.temperature < math.inf
@@ -108,6 +114,8 @@ class DistillConfig(FitConfig):
         require(
             "quantise_from", self.quantise_from, holds=not quantised, expected="a student's folder, and no full network"
         )
+        plain = self.quantise_from is None or not self.feature_weight
+        require("feature_weight", self.feature_weight, holds=plain, expected="0 beside --quantise-from")
         exact = self.quantise_from is None or self.precision != "bf16"  # coarser than what it would simulate
         require("precision", self.precision, holds=exact, expected="auto or fp32 beside --quantise-from")
         if not self.teachers:

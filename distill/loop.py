@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch.nn import functional as F
 
 from distill.config import DistillConfig, StudentConfig
 from distill.fakequant import learnt_weights, simulate_int8
-from distill.loss import distillation_loss
+from distill.loss import distillation_loss, feature_loss
 from distill.networks import load_network
 from distill.opinion import label_given_votes, with_opinion
 from distill.student import Student
@@ -32,11 +34,27 @@ from train.precision import resolved
 
 
 class DistillObjective(Objective):
-    """Distillation loss of the view that the epoch's number selects, of which it sees some corrupted."""
+    """Distillation loss of the view that the epoch's number selects, of which it sees some corrupted.
 
-    def __init__(self, model: nn.Module, faces: FaceSet, targets: Tensor, config: DistillConfig) -> None:
+    With a ``teacher`` the student's context vectors learn to be like that one's, but for a linear map that is not kept.
+    """
+
+    model: FullModel | Student
+
+    def __init__(
+        self,
+        model: FullModel | Student,
+        faces: FaceSet,
+        targets: Tensor,
+        config: DistillConfig,
+        teacher: FullModel | None = None,
+    ) -> None:
         """Keep the teachers' targets (views, n, 7) on the device."""
         super().__init__(model, faces, config)
+        self.teacher_embeds: Callable[[Tensor], Tensor] | None = None
+        if teacher is not None:
+            self.teacher_embeds = teacher.embed  # the bound method: the teacher itself is no part of what learns
+            self.to_teacher = nn.Linear(model.width, teacher.width)
         self.options, self.targets = config, targets.to(config.device)
         # fake quantisation asks the device for its ranges in the midst of a step
         self.recordable = config.quantise_from is None
@@ -64,11 +82,20 @@ class DistillObjective(Objective):
             own = mixture(options.mixup_share, 0, view.shape[-1], self.generator)
             partner = partners(len(index), self.generator)
             faces = corrupt_some(own * view + (1 - own) * view[partner], options.corrupt_share, self.generator)
-        logits = model((faces - MEAN) / STD).float()
+            faces = (faces - MEAN) / STD
+        parts = {}
+        if self.teacher_embeds is None:
+            logits = model(faces).float()
+        else:
+            embedded = model.embed(faces)
+            logits = model.classify(embedded).float()
+            with torch.no_grad():
+                theirs = self.teacher_embeds(faces)
+            parts["features"] = options.feature_weight * feature_loss(self.to_teacher(embedded).float(), theirs.float())
         # a row holds what the teachers and what the label say of a face, and is blended as the faces are
         said = torch.stack([self.targets[self.number, index].float(), F.one_hot(self.labels[index], 7).float()])
         targets, labels = torch.lerp(said[:, partner], said, own.mean())
-        return distillation_loss(
+        return parts | distillation_loss(
             logits, targets, labels, temperature=options.temperature, label_weight=options.label_weight
         )
 
@@ -85,7 +112,7 @@ def distill(config: DistillConfig) -> None:
     with team(config) as run:
         of_teacher = from_plain(ModelConfig, load_shape(config.teachers[0], "model"))
         config = dataclasses.replace(resolved(config), model=of_teacher)
-        teachers = [load_network(folder, "model").to(config.device) for folder in config.teachers]
+        teachers = [cast("FullModel", load_network(folder, "model")).to(config.device) for folder in config.teachers]
         training, public = prepare(config, run)
         network = _first_network(config, teachers[0])
         kind = "model" if config.network == "full" else "student"
@@ -102,18 +129,19 @@ def distill(config: DistillConfig) -> None:
             targets = teacher_targets(teachers, training, config)
         if said is not None:
             targets = with_opinion(targets, said, power=config.ferplus_power, temperature=config.temperature)
-        model = fit(DistillObjective(network, training, targets, config), training, public, config, run)
+        shown = teachers[0] if config.feature_weight else None
+        model = fit(DistillObjective(network, training, targets, config, shown), training, public, config, run)
         if config.quantise_from:
             learnt, model = learnt_weights(model), Student(config.student)
             model.load_state_dict(learnt)
         finish(config, kind, model, training, public, run)
 
 
-def _first_network(config: DistillConfig, teacher: nn.Module) -> FullModel | Student:
+def _first_network(config: DistillConfig, teacher: FullModel) -> FullModel | Student:
     """Return what is taught, as it is before the first step; a full model has its teacher's autoencoder."""
     network = FullModel(config.model) if config.network == "full" else Student(config.student)
     if isinstance(network, FullModel):
-        network.autoencoder.load_state_dict(teacher.get_submodule("autoencoder").state_dict())
+        network.autoencoder.load_state_dict(teacher.autoencoder.state_dict())
     if config.start_from and not goes_on(config):
         load_mean(config.start_from, network, config.model.stem_stride if config.network == "full" else None)
     if config.quantise_from:

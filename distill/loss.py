@@ -1,4 +1,7 @@
-"""The distillation loss (Hinton, Vinyals & Dean 2015): the teachers' softened probabilities, and the labels."""
+"""The distillation loss (Hinton, Vinyals & Dean 2015): the teachers' softened probabilities, and the labels.
+
+And the one of what they make of a face before they name it (hints, Romero et al. 2015).
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,8 @@ def distillation_loss(
     softened = torch.log_softmax(logits / temperature, dim=-1)
     divergence = F.kl_div(softened, targets.float(), reduction="batchmean") * temperature**2
     return {"teacher": (1 - label_weight) * divergence, "label": label_weight * F.cross_entropy(logits, labels)}
+
+
+def feature_loss(own: Tensor, teacher: Tensor) -> Tensor:
+    """Return the mean of 1 - cosine of the angle between vectors float32 (n, d) and those of the teacher: a scalar."""
+    return 1 - F.cosine_similarity(own, teacher, dim=-1).mean()

@@ -50,12 +50,18 @@ class Student(nn.Module):
         kinds = [ResidualBlock] * config.dense_stages + [separable] * (len(config.widths) - config.dense_stages)
         self.backbone = Backbone(config.widths, config.blocks, tuple(kinds), stem_stride=2)
         self.context = BiLSTM(features, width) if config.context == "bilstm" else nn.Identity()
-        features = width if config.context == "bilstm" else features
-        self.attention = SoftAttention(features)
-        self.classify = nn.Linear(features, len(EMOTIONS))
+        self.width = width if config.context == "bilstm" else features
+        """Length of a context vector."""
+        self.attention = SoftAttention(self.width)
+        self.classify = nn.Linear(self.width, len(EMOTIONS))
+
+    def embed(self, faces: Tensor) -> Tensor:
+        """Context vectors (n, 128) of normalised faces."""
+        positions = self.backbone(faces).flatten(2).transpose(1, 2)  # (n, 128, 3, 3) -> (n, 9, 128)
+        vectors: Tensor = self.attention(self.context(positions))
+        return vectors
 
     def forward(self, faces: Tensor) -> Tensor:
         """Logits (n, 7) of normalised faces (n, 1, 48, 48)."""
-        positions = self.backbone(faces).flatten(2).transpose(1, 2)  # (n, 128, 3, 3) -> (n, 9, 128)
-        logits: Tensor = self.classify(self.attention(self.context(positions)))
+        logits: Tensor = self.classify(self.embed(faces))
         return logits

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tokenize
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from train.precision import autocast
 
 
 @torch.inference_mode()
-def teacher_targets(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> Tensor:
+def teacher_targets(teachers: Sequence[nn.Module], faces: FaceSet, config: DistillConfig) -> Tensor:
     """Probabilities float16 (views, n, 7), softened by ``config.temperature``.
 
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
@@ -77,7 +78,7 @@ def _read(cache: Path, shape: tuple[int, ...]) -> Tensor:
     return targets
 
 
-def _key(teachers: list[nn.Module], faces: FaceSet, config: DistillConfig) -> str:
+def _key(teachers: Sequence[nn.Module], faces: FaceSet, config: DistillConfig) -> str:
     changes = Augmentation(erase_share=config.erase_share)
     decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {changes}"
     digest = hashlib.sha256(decisive.encode())

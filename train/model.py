@@ -190,14 +190,14 @@ class FullModel(nn.Module):
         states: Tensor = self.context(features.flatten(2).transpose(1, 2))  # (n, 36, 320) in, (n, 36, 256) out
         return states
 
-    def embed(self, restored: Tensor) -> Tensor:
-        """Context vectors (n, 256) of restored faces in [0, 1]."""
-        vectors: Tensor = self.attention(self.states(restored))
+    def embed(self, faces: Tensor) -> Tensor:
+        """Context vectors (n, 256) of normalised faces."""
+        vectors: Tensor = self.attention(self.states(self.restore(faces)))
         return vectors
 
     def forward(self, faces: Tensor) -> Tensor:
         """Logits (n, 7) of normalised faces (n, 1, 48, 48)."""
-        logits: Tensor = self.classify(self.embed(self.restore(faces)))
+        logits: Tensor = self.classify(self.embed(faces))
         return logits
 
 

@@ -87,7 +87,7 @@ class EmotionObjective(Objective):
             own = mixture(options.mixup_share, options.cutmix_share, view.shape[-1], self.generator)
             partner = partners(len(index), self.generator)
             faces = corrupt_some(own * view + (1 - own) * view[partner], options.corrupt_share, self.generator)
-        embedded = model.embed(model.restore((faces - MEAN) / STD))
+        embedded = model.embed((faces - MEAN) / STD)
         logits, share = model.classify(embedded).float(), own.mean()
         labels = self.labels[index]
         emotion = share * self._entropy(logits, labels) + (1 - share) * self._entropy(logits, labels[partner])

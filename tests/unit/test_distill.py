@@ -13,13 +13,16 @@ from torch import nn
 from distill import loop, views
 from distill.config import DistillConfig, StudentConfig
 from distill.loop import DistillObjective, distill
-from distill.loss import distillation_loss
+from distill.loss import distillation_loss, feature_loss
 from distill.networks import load_network
+from distill.student import Student
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError, SinkError, UsageError
 from edge_runtime.scoring.datasets import read_faces
 from train.augment import Augmentation, apply_view, draw_view
+from train.checkpoint import load_checkpoint
+from train.curves import Curves
 from train.model import FullModel
 
 
@@ -44,6 +47,13 @@ def test_a_student_that_equals_its_teacher_has_no_divergence() -> None:
     parts = distillation_loss(logits, targets, torch.eye(7)[:5], temperature=2, label_weight=0)
     assert parts["teacher"].item() == pytest.approx(0, abs=1e-6)
     assert parts["label"].item() == 0
+
+
+def test_features_are_compared_by_direction() -> None:
+    """Vectors that point alike have no loss, whatever their length; opposite ones have 2."""
+    vectors = torch.randn(5, 16)
+    assert feature_loss(3 * vectors, vectors).item() == pytest.approx(0, abs=1e-6)
+    assert feature_loss(-vectors, vectors).item() == pytest.approx(2, abs=1e-6)
 
 
 @pytest.fixture
@@ -161,6 +171,19 @@ def test_blended_faces_have_blended_targets(
             errors.append(max((a - b).abs().max().item() for a, b in zip(mixed, wanted, strict=True)))
         assert min(errors) < 1e-4
     assert torch.allclose(recorder.shown, views) == (share == 0)
+
+
+def test_the_first_teacher_s_features_can_be_learnt(options: DistillConfig) -> None:
+    """The loss falls, the teacher stays as it was, and neither it nor the map between the two is kept."""
+    rates = {"epochs": 6, "feature_weight": 1.0, "learning_rate": 0.01, "corrupt_share": 0.0}
+    distill(dataclasses.replace(options, batch=14, **rates))
+    losses = [row["features"] for row in Curves(options.out, 6).rows]
+    assert losses[-1] < 0.8 * losses[0]
+    assert 0 < losses[0] < 2
+    kept = load_network(options.out, "student").state_dict()
+    assert kept.keys() == Student(options.student).state_dict().keys()
+    saved = load_checkpoint(options.out / "checkpoint.pt", "cpu")["objective"]
+    assert {name.partition(".")[0] for name in saved} == {"model", "to_teacher"}
 
 
 def test_every_other_round_is_mirrored(options: DistillConfig, small_csv: Path) -> None:
