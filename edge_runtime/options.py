@@ -157,7 +157,7 @@ def _groups(options_class: type) -> list[str]:
 
 def _unwrap(hint: Any) -> tuple[Any, bool]:  # noqa: ANN401  (type hints have no common type)
     """``X | None`` is X; ``tuple[X, ...]`` is X, many times."""
-    if isinstance(hint, types.UnionType):
+    if typing.get_origin(hint) in {types.UnionType, typing.Union}:  # the second where X is a Literal
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
     if typing.get_origin(hint) is tuple:
         return typing.get_args(hint)[0], True

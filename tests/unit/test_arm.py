@@ -19,6 +19,14 @@ from benchmarks.arm.boards import BOARDS, lay
 from benchmarks.arm.runs import Job, compare_faces, emulate, require_countable
 from edge_runtime.emotions.classifier import bundle_folder
 from edge_runtime.errors import BundleError, FerEdgeError, NotInstalledError, UsageError
+from edge_runtime.options import from_plain, to_plain
+
+
+@pytest.mark.parametrize("precision", [None, "int8"])
+def test_a_task_survives_its_way_to_the_guest(precision: Any) -> None:
+    """It is handed over as JSON, with a precision, as --count does, and without."""
+    task = guest.Task(engine="tflite", bundles=("student",), precision=precision)
+    assert from_plain(guest.Task, json.loads(json.dumps(to_plain(task)))) == task
 
 
 @pytest.mark.parametrize("name", BOARDS)
