@@ -125,8 +125,7 @@ def draw(found: Sequence[Entry], report: Report) -> Figure:
     times, instructions = figure.subplots(1, 2, sharey=True)
     for engine, colour in _COLOURS.items():
         _scatter(times, [(entry.ms[engine], entry.accuracy[engine]) for entry in found], engine, colour)
-    for entry in found:
-        _name(times, entry.name, min(entry.ms.values()), max(entry.accuracy.values()))
+    _name_front(times, {e.name: (min(e.ms.values()), max(e.accuracy.values())) for e in found})
     accuracies = {row.candidate: row.figures["accuracy"] for row in report.of("accuracy")}
     ours = tuple(f"{entry.name} " for entry in found)
     for row in report.of("offline", case="1"):
@@ -141,14 +140,15 @@ def draw(found: Sequence[Entry], report: Report) -> Figure:
     for (board, core), colour in zip(BOARDS.items(), ("tab:red", "tab:purple"), strict=True):
         points = [(entry.instructions[board] / 1e6, entry.accuracy["tflite"]) for entry in found]
         _scatter(instructions, points, core, colour)
-    for entry in found:
-        _name(instructions, entry.name, entry.instructions["pi5"] / 1e6, entry.accuracy["tflite"])
+    _name_front(instructions, {e.name: (e.instructions["pi5"] / 1e6, e.accuracy["tflite"]) for e in found})
     times.set(xscale="log", xlabel="ms a face, median, int8, one thread", ylabel="accuracy on PublicTest")
     instructions.set(xscale="log", xlabel="million Arm instructions a face, TFLite int8 (emulated)")
     times.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for axes in (times, instructions):
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="lower right")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(left=axes.get_xlim()[0] / 2)  # room for the names
+        axes.legend(frameon=False, loc="lower center" if axes is times else "lower right")
     return figure
 
 
@@ -161,6 +161,13 @@ def _scatter(axes: Axes, points: Sequence[tuple[float, float]], label: str, colo
     axes.scatter([x for x, _ in points], [y for _, y in points], s=18, color=colour, label=label)
     best = sorted(point for point, is_best in zip(points, on_front(points), strict=True) if is_best)
     axes.step([x for x, _ in best], [y for _, y in best], where="post", color=colour, linewidth=1, alpha=0.6)
+
+
+def _name_front(axes: Axes, points: dict[str, tuple[float, float]]) -> None:
+    """Name the points on the front; the names of all would lie on top of each other."""
+    for (name, (x, y)), is_best in zip(points.items(), on_front([*points.values()]), strict=True):
+        if is_best:
+            _name(axes, name, x, y)
 
 
 def _name(axes: Axes, name: str, x: float, y: float) -> None:
