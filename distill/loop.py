@@ -49,7 +49,7 @@ class DistillObjective(Objective):
         config: DistillConfig,
         teacher: FullModel | None = None,
     ) -> None:
-        """Keep the teachers' targets (views, n, 7) on the device."""
+        """Keep the teachers' targets (views, n, 7) on the device; ``teacher`` is there already, and does not learn."""
         super().__init__(model, faces, config)
         self.teacher_embeds: Callable[[Tensor], Tensor] | None = None
         if teacher is not None:

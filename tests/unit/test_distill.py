@@ -174,7 +174,7 @@ def test_blended_faces_have_blended_targets(
 
 
 def test_the_first_teacher_s_features_can_be_learnt(options: DistillConfig) -> None:
-    """The loss falls, the teacher stays as it was, and neither it nor the map between the two is kept."""
+    """The loss falls, and neither the teacher nor the map between the two is kept."""
     rates = {"epochs": 6, "feature_weight": 1.0, "learning_rate": 0.01, "corrupt_share": 0.0}
     distill(dataclasses.replace(options, batch=14, **rates))
     losses = [row["features"] for row in Curves(options.out, 6).rows]
