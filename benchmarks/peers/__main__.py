@@ -64,7 +64,7 @@ class PeersOptions:
     networks: Path = option(Path("out/peers"), "folder of the architectures with random weights")
     data: Path | None = option(None, "also accuracy: FER2013 as .csv, .parquet or a folder tree, PublicTest of it")
     min_seconds: float = option(1.5, "least time of each system in each case")
-    min_count: int = option(200, "least calls of each system in each case; of the engines' own, ten times it")
+    min_count: int = option(200, "least calls of each system in each case; of the engines' own, five times it")
     out: Path = option(Path("out/peers.json"), "the report as JSON; beside it a page of the same name, .html")
 
     def __post_init__(self) -> None:
@@ -146,7 +146,7 @@ def measure(
     yield from frames(session, bundles, fer)
     if labelled:
         yield from scenarios.accuracy(session, labelled, without=RANDOM)
-    yield from harness(session, ours, 10 * session.min_count)
+    yield from harness(session, ours, 5 * session.min_count)
 
 
 def our_artefacts(

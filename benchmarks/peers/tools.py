@@ -27,7 +27,7 @@ from edge_runtime.errors import FerEdgeError, RegressionError
 TOLERANCE = 0.10
 CALL_MS = 0.02
 """What a call from Python, with input and answer handed over, may cost more than one in an engine's own C++ loop."""
-PAIRS = 7
+PAIRS = 15
 _LIMIT_S = 300
 
 

@@ -210,7 +210,7 @@ def test_the_harness_is_timed_in_pairs_with_each_engine_s_tool(monkeypatch: pyte
     living = session("onnx int8", "openvino int8", "tflite int8")
     found: list[Measured] = list(tools.harness(living, ours, 20))  # type: ignore[arg-type]
     assert [(m.case, list(m.samples)) for m in found] == [("a tool", ["openvino int8"]), ("another", [])]
-    assert order.count("tool") == tools.PAIRS == 7
+    assert order.count("tool") == tools.PAIRS == 15
     here = ["here"] * 2 * (COLD + TURN)  # a turn of warm-up, and one
     assert order[: 3 * len(here) + 3] == [*here, "tool", "tool", *here, *here, "tool"]
     assert len(found[0].samples["openvino int8"][""]) == tools.PAIRS * TURN
