@@ -69,6 +69,9 @@ class DistillConfig(FitConfig):
     temperature: float = option(
         2.0, "the teachers' and the student's logits are divided by it in the distillation loss"
     )
+    teacher_smoothing: float = option(
+        0.0, "label smoothing that the teachers learnt with, which is taken back from what they say"
+    )
     ferplus_power: float = option(
         0.0,
         "how much FER+ votes count beside the teachers: the power of what they say of the label, by which the teachers'"
@@ -78,7 +81,10 @@ class DistillConfig(FitConfig):
     feature_weight: float = option(
         0.0,
         "weight of a loss of its own: how far what the student makes of a face before it names the emotion points away"
-        " from what the first teacher does",
+        " from what the first teacher does, or the network of --features-of",
+    )
+    features_of: Path | None = option(
+        None, "folder of the network whose features are learnt with --feature-weight, a student or a full model"
     )
     mixup_share: float = option(
         0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
@@ -96,7 +102,7 @@ class DistillConfig(FitConfig):
         self._at_least("views", 1)
         self._votes_count("ferplus_power")
         self._at_least("feature_weight", 0)
-        self._shares("mixup_share", "corrupt_share")
+        self._shares("mixup_share", "corrupt_share", "teacher_smoothing")
         require("label_weight", self.label_weight, holds=0 <= self.label_weight <= 1, expected="0 ≤ value ≤ 1")
         finite = 0 < self.temperature < math.inf
         require("temperature", self.temperature, holds=finite, expected="more than 0, and finite")
@@ -116,6 +122,8 @@ class DistillConfig(FitConfig):
         )
         plain = self.quantise_from is None or not self.feature_weight
         require("feature_weight", self.feature_weight, holds=plain, expected="0 beside --quantise-from")
+        learnt = self.features_of is None or self.feature_weight > 0
+        require("features_of", self.features_of, holds=learnt, expected="none without --feature-weight")
         exact = self.quantise_from is None or self.precision != "bf16"  # coarser than what it would simulate
         require("precision", self.precision, holds=exact, expected="auto or fp32 beside --quantise-from")
         if not self.teachers:

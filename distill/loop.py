@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from distill.config import DistillConfig, StudentConfig
 from distill.fakequant import learnt_weights, simulate_int8
 from distill.loss import distillation_loss, feature_loss
-from distill.networks import load_network
+from distill.networks import load_network, take_in
 from distill.opinion import label_given_votes, with_opinion
 from distill.student import Student
-from distill.views import teacher_targets
+from distill.views import teacher_targets, unsmoothed
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.options import data_path, from_plain, require, votes_path
 from edge_runtime.scoring.datasets import FaceSet
@@ -47,18 +47,20 @@ class DistillObjective(Objective):
         faces: FaceSet,
         targets: Tensor,
         config: DistillConfig,
-        teacher: FullModel | None = None,
+        teacher: FullModel | Student | None = None,
     ) -> None:
         """Keep the teachers' targets (views, n, 7) on the device; ``teacher`` is there already, and does not learn."""
         super().__init__(model, faces, config)
+        digest = hashlib.sha256(targets.numpy().tobytes())
         self.teacher_embeds: Callable[[Tensor], Tensor] | None = None
         if teacher is not None:
             self.teacher_embeds = teacher.embed  # the bound method: the teacher itself is no part of what learns
             self.to_teacher = nn.Linear(model.width, teacher.width)
+            take_in(digest, teacher)
         self.options, self.targets = config, targets.to(config.device)
         # fake quantisation asks the device for its ranges in the midst of a step
         self.recordable = config.quantise_from is None
-        self.learns_from += hashlib.sha256(targets.numpy().tobytes()).hexdigest()
+        self.learns_from += digest.hexdigest()
 
     def begin_epoch(self, epoch: int, rank: int) -> None:
         """Draw the same view that the teachers labelled, or its mirror image: they labelled both as one."""
@@ -113,6 +115,7 @@ def distill(config: DistillConfig) -> None:
         of_teacher = from_plain(ModelConfig, load_shape(config.teachers[0], "model"))
         config = dataclasses.replace(resolved(config), model=of_teacher)
         teachers = [cast("FullModel", load_network(folder, "model")).to(config.device) for folder in config.teachers]
+        shown = _feature_teacher(config, teachers[0])
         training, public = prepare(config, run)
         network = _first_network(config, teachers[0])
         kind = "model" if config.network == "full" else "student"
@@ -127,14 +130,25 @@ def distill(config: DistillConfig) -> None:
             run.say(f"FER+ votes tell the label of {alike:.1%} of the Training faces")
         with run.one_by_one():
             targets = teacher_targets(teachers, training, config)
+        if config.teacher_smoothing:
+            targets = unsmoothed(targets, config.teacher_smoothing, config.temperature)
         if said is not None:
             targets = with_opinion(targets, said, power=config.ferplus_power, temperature=config.temperature)
-        shown = teachers[0] if config.feature_weight else None
         model = fit(DistillObjective(network, training, targets, config, shown), training, public, config, run)
         if config.quantise_from:
             learnt, model = learnt_weights(model), Student(config.student)
             model.load_state_dict(learnt)
         finish(config, kind, model, training, public, run)
+
+
+def _feature_teacher(config: DistillConfig, first: FullModel) -> FullModel | Student | None:
+    """Return the network whose features are learnt, in the layout that convolutions are fastest in, if any are."""
+    if not config.feature_weight:
+        return None
+    if config.features_of is None:
+        return first
+    network = load_network(config.features_of).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return cast("FullModel | Student", network)
 
 
 def _first_network(config: DistillConfig, teacher: FullModel) -> FullModel | Student:

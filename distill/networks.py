@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,12 @@ def load_network(folder: Path, shape: str | None = None) -> nn.Module:
         raise DataError(f"{folder} holds other weights", expected="model or student", got=shape, next_step=step)
     load_weights(folder, network)
     return network.eval()
+
+
+def take_in(digest: hashlib._Hash, network: nn.Module) -> None:
+    """Let ``digest`` depend on every weight of the network."""
+    for value in network.state_dict().values():
+        digest.update(value.cpu().numpy().tobytes())
 
 
 def predictor(folder: Path, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from distill.config import DistillConfig
+from distill.networks import take_in
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError
@@ -25,6 +26,8 @@ from edge_runtime.files import make_folder, whole
 from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
 from train.precision import autocast
+
+_FLOOR = 1e-3
 
 
 @torch.inference_mode()
@@ -65,6 +68,18 @@ def teacher_targets(teachers: Sequence[nn.Module], faces: FaceSet, config: Disti
     return targets
 
 
+def unsmoothed(targets: Tensor, smoothing: float, temperature: float) -> Tensor:
+    """Take back the label smoothing from the teachers' softened ``targets`` float16 (views, n, 7); float16.
+
+    Teachers who learnt that ``smoothing`` of every label is spread over all emotions (Szegedy et al. 2016) say so of
+    every face: their surest word is never sure, and a student repeats it (Müller, Kornblith & Hinton 2019). What is
+    left is their probabilities at temperature 1 less that share, of which no emotion has less than a thousandth.
+    """
+    said = torch.softmax(targets.float().log() * temperature, dim=-1)
+    left = (said - smoothing / len(EMOTIONS)).clamp(min=_FLOOR)
+    return torch.softmax(left.log() / temperature, dim=-1).half()
+
+
 def _read(cache: Path, shape: tuple[int, ...]) -> Tensor:
     expected = f"{torch.float16} {shape}"
     try:
@@ -83,6 +98,5 @@ def _key(teachers: Sequence[nn.Module], faces: FaceSet, config: DistillConfig) -
     decisive = f"{faces.sha256} {config.views} {config.temperature} {config.seed} {changes}"
     digest = hashlib.sha256(decisive.encode())
     for teacher in teachers:
-        for value in teacher.state_dict().values():
-            digest.update(value.cpu().numpy().tobytes())
+        take_in(digest, teacher)
     return digest.hexdigest()

@@ -46,6 +46,7 @@ _MAY_CHANGE = {
     "ferplus",
     "targets",
     "teachers",
+    "features_of",
     "start_from",
 }
 

@@ -126,9 +126,42 @@ def test_what_cannot_be_is_refused_before_the_teachers_label(
         ({"targets": tmp_path / "file"}, SinkError),
         ({"start_from": (toy_student,), "student": StudentConfig(widths=(8, 8), blocks=(1, 1))}, DataError),
         ({"ferplus": tmp_path / "file", "ferplus_power": 1.0}, DataError),
+        ({"features_of": tmp_path / "file", "feature_weight": 1.0}, DataError),
     ):
         with pytest.raises(error):
             distill(dataclasses.replace(options, out=tmp_path / "run", **wrong))
+
+
+def test_label_smoothing_is_taken_back() -> None:
+    """Probabilities mixed with an equal share of each emotion come out as they were; none is less than a thousandth."""
+    random = torch.Generator().manual_seed(0)
+    before = torch.softmax(2 * torch.randn(2, 5, 7, generator=random), -1).clamp(min=0.01)
+    before /= before.sum(-1, keepdim=True)
+    said = 0.9 * before + 0.1 / 7
+    after = views.unsmoothed(torch.softmax(said.log() / 2, -1).half(), 0.1, 2)
+    assert after.dtype == torch.float16
+    assert torch.allclose(after.float(), torch.softmax(before.log() / 2, -1), atol=2e-3)
+    sure = views.unsmoothed(torch.eye(7).half()[None], 0.1, 1)
+    assert torch.allclose(sure[0].diagonal().float(), torch.tensor(0.9857 / (0.9857 + 6e-3)), atol=1e-3)
+    assert sure.min() > 0
+
+
+def test_a_student_learns_what_smoothing_hid(options: DistillConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --teacher-smoothing the table is taught without it; the file keeps what the teachers say."""
+    taught = []
+    fit = loop.fit
+
+    def seen(objective: loop.DistillObjective, *rest: object) -> nn.Module:
+        taught.append(objective.targets)
+        return fit(objective, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "fit", seen)
+    options = dataclasses.replace(options, epochs=1, batch=24, targets=options.out / "tables")
+    distill(dataclasses.replace(options, out=options.out / "smooth"))
+    distill(dataclasses.replace(options, out=options.out / "sharp", teacher_smoothing=0.1))
+    assert torch.equal(taught[1], views.unsmoothed(taught[0], 0.1, options.temperature))
+    assert not torch.equal(*taught)
+    assert len([*(options.out / "tables").iterdir()]) == 1
 
 
 class Recorder(nn.Module):
@@ -173,10 +206,12 @@ def test_blended_faces_have_blended_targets(
     assert torch.allclose(recorder.shown, views) == (share == 0)
 
 
-def test_the_first_teacher_s_features_can_be_learnt(options: DistillConfig) -> None:
-    """The loss falls, and neither the teacher nor the map between the two is kept."""
+@pytest.mark.parametrize("giver", ["first teacher", "student"])
+def test_features_can_be_learnt(options: DistillConfig, toy_student: Path, giver: str) -> None:
+    """The loss falls, and neither what gives the features nor the map between the two is kept."""
     rates = {"epochs": 6, "feature_weight": 1.0, "learning_rate": 0.01, "corrupt_share": 0.0}
-    distill(dataclasses.replace(options, batch=14, **rates))
+    features_of = toy_student if giver == "student" else None
+    distill(dataclasses.replace(options, batch=14, features_of=features_of, **rates))
     losses = [row["features"] for row in Curves(options.out, 6).rows]
     assert losses[-1] < 0.8 * losses[0]
     assert 0 < losses[0] < 2
@@ -184,6 +219,14 @@ def test_the_first_teacher_s_features_can_be_learnt(options: DistillConfig) -> N
     assert kept.keys() == Student(options.student).state_dict().keys()
     saved = load_checkpoint(options.out / "checkpoint.pt", "cpu")["objective"]
     assert {name.partition(".")[0] for name in saved} == {"model", "to_teacher"}
+
+
+def test_a_run_goes_on_with_the_same_features(options: DistillConfig, toy_student: Path) -> None:
+    """Another network's features are other data, whatever its folder is called."""
+    learning = dataclasses.replace(options, batch=14, epochs=1, feature_weight=1.0)
+    distill(learning)
+    with pytest.raises(DataError, match="checkpoint"):
+        distill(dataclasses.replace(learning, epochs=2, features_of=toy_student))
 
 
 def test_every_other_round_is_mirrored(options: DistillConfig, small_csv: Path) -> None:
