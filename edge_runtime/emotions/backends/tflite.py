@@ -59,27 +59,19 @@ class TfliteBackend:
 
 
 class _Signature:
-    """One batch size of the file, with the scale and zero point of its input and output where they are int8."""
+    """One batch size of the file."""
 
     def __init__(self, runner: Any) -> None:  # noqa: ANN401  (the interpreter has no stubs)
         self._runner = runner
         ((self._input, reads),) = runner.get_input_details().items()
-        ((self._output, writes),) = runner.get_output_details().items()
+        (self._output,) = runner.get_output_details()
         self._shape = tuple(int(side) for side in reads["shape"])
         self.batch = self._shape[0]
-        self._int8 = reads["dtype"] == np.int8
-        self._read_scale, self._read_zero = reads["quantization"]
-        self._write_scale, self._write_zero = writes["quantization"]
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         # one grey channel: (n, 1, 48, 48) and (n, 48, 48, 1) are the same bytes
-        batch = batch.reshape(self._shape)
-        if self._int8:
-            batch = np.rint(batch * (1 / self._read_scale) + self._read_zero).clip(-128, 127).astype(np.int8)
-        logits = self._runner(**{self._input: batch})[self._output]
-        if self._int8:
-            logits = (logits.astype(np.float32) - self._write_zero) * np.float32(self._write_scale)
-        return logits  # type: ignore[no-any-return]
+        logits: NDArray[np.float32] = self._runner(**{self._input: batch.reshape(self._shape)})[self._output]
+        return logits
 
 
 def open_network(contents: list[bytes], threads: int) -> TfliteBackend:
