@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 from torch import nn
@@ -119,6 +120,17 @@ def test_a_recurrent_student_is_an_artefact_in_every_engine() -> None:
         tolerance = {"fp32": 1e-4, "fp16": 1e-3, "int8": 0.25 * np.abs(expected).max()}[precision]
         np.testing.assert_allclose(logits, expected, atol=tolerance, err_msg=f"{engine} {precision}")
         assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all(), f"{engine} {precision}"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_tflite_reads_and_writes_floating_point(toy_bundle: Path, precision: str) -> None:
+    """Whatever the precision within: the engine turns a face into int8 faster than numpy, and users need no scale."""
+    interpreter = Interpreter(str(toy_bundle / f"student-{precision}.tflite"))
+    for batch in to_tflite.BATCHES:
+        runner = interpreter.get_signature_runner(f"batch_{batch}")
+        (reads,), (writes,) = runner.get_input_details().values(), runner.get_output_details().values()
+        assert (tuple(reads["shape"]), tuple(writes["shape"])) == ((batch, 1, 48, 48), (batch, 7))
+        assert reads["dtype"] == writes["dtype"] == np.float32
 
 
 def test_compacting_changes_no_logit(toy_bundle: Path) -> None:
