@@ -81,10 +81,7 @@ class DistillConfig(FitConfig):
     feature_weight: float = option(
         0.0,
         "weight of a loss of its own: how far what the student makes of a face before it names the emotion points away"
-        " from what the first teacher does, or the network of --features-of",
-    )
-    features_of: Path | None = option(
-        None, "folder of the network whose features are learnt with --feature-weight, a student or a full model"
+        " from what the first teacher does",
     )
     mixup_share: float = option(
         0.2, "share of the steps whose faces are blended in pairs, and what the teachers say of them with them"
@@ -122,8 +119,6 @@ class DistillConfig(FitConfig):
         )
         plain = self.quantise_from is None or not self.feature_weight
         require("feature_weight", self.feature_weight, holds=plain, expected="0 beside --quantise-from")
-        learnt = self.features_of is None or self.feature_weight > 0
-        require("features_of", self.features_of, holds=learnt, expected="none without --feature-weight")
         exact = self.quantise_from is None or self.precision != "bf16"  # coarser than what it would simulate
         require("precision", self.precision, holds=exact, expected="auto or fp32 beside --quantise-from")
         if not self.teachers:

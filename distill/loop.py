@@ -47,7 +47,7 @@ class DistillObjective(Objective):
         faces: FaceSet,
         targets: Tensor,
         config: DistillConfig,
-        teacher: FullModel | Student | None = None,
+        teacher: FullModel | None = None,
     ) -> None:
         """Keep the teachers' targets (views, n, 7) on the device; ``teacher`` is there already, and does not learn."""
         super().__init__(model, faces, config)
@@ -115,7 +115,6 @@ def distill(config: DistillConfig) -> None:
         of_teacher = from_plain(ModelConfig, load_shape(config.teachers[0], "model"))
         config = dataclasses.replace(resolved(config), model=of_teacher)
         teachers = [cast("FullModel", load_network(folder, "model")).to(config.device) for folder in config.teachers]
-        shown = _feature_teacher(config, teachers[0])
         training, public = prepare(config, run)
         network = _first_network(config, teachers[0])
         kind = "model" if config.network == "full" else "student"
@@ -134,21 +133,12 @@ def distill(config: DistillConfig) -> None:
             targets = unsmoothed(targets, config.teacher_smoothing, config.temperature)
         if said is not None:
             targets = with_opinion(targets, said, power=config.ferplus_power, temperature=config.temperature)
+        shown = teachers[0] if config.feature_weight else None
         model = fit(DistillObjective(network, training, targets, config, shown), training, public, config, run)
         if config.quantise_from:
             learnt, model = learnt_weights(model), Student(config.student)
             model.load_state_dict(learnt)
         finish(config, kind, model, training, public, run)
-
-
-def _feature_teacher(config: DistillConfig, first: FullModel) -> FullModel | Student | None:
-    """Return the network whose features are learnt, in the layout that convolutions are fastest in, if any are."""
-    if not config.feature_weight:
-        return None
-    if config.features_of is None:
-        return first
-    network = load_network(config.features_of).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return cast("FullModel | Student", network)
 
 
 def _first_network(config: DistillConfig, teacher: FullModel) -> FullModel | Student:

@@ -27,8 +27,6 @@ from edge_runtime.scoring.datasets import FaceSet
 from train.augment import Augmentation, apply_view, draw_view
 from train.precision import autocast
 
-_FLOOR = 1e-3
-
 
 @torch.inference_mode()
 def teacher_targets(teachers: Sequence[nn.Module], faces: FaceSet, config: DistillConfig) -> Tensor:
@@ -76,7 +74,7 @@ def unsmoothed(targets: Tensor, smoothing: float, temperature: float) -> Tensor:
     left is their probabilities at temperature 1 less that share, of which no emotion has less than a thousandth.
     """
     said = torch.softmax(targets.float().log() * temperature, dim=-1)
-    left = (said - smoothing / len(EMOTIONS)).clamp(min=_FLOOR)
+    left = (said - smoothing / len(EMOTIONS)).clamp(min=1e-3)
     return torch.softmax(left.log() / temperature, dim=-1).half()
 
 

@@ -46,7 +46,6 @@ _MAY_CHANGE = {
     "ferplus",
     "targets",
     "teachers",
-    "features_of",
     "start_from",
 }
 
