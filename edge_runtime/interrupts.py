@@ -30,9 +30,14 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the signals back."""
+        """Put the signals back; an interrupt that became another error, as an extension's ``ImportError``, is one."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        cause = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__  # not its context: what fails while files are finished is told of
+        if cause is not None and cause is not error:
+            raise KeyboardInterrupt from error
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True

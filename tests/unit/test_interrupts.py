@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
+from edge_runtime.errors import SinkError
 from edge_runtime.interrupts import Interrupts
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture(autouse=True)
+def nothing_ignored() -> Iterator[None]:
+    """Let the signals do what they do in a terminal, also where nohup or a script in the background ignores them."""
+    ignored = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def send(number: signal.Signals) -> None:
@@ -43,6 +56,34 @@ def test_what_is_held_is_done_first(number: signal.Signals) -> None:
         send(number)
         done.append("finished")
     assert done == ["held", "after", "finished"]
+
+
+def test_an_interrupted_import_is_an_interrupt() -> None:
+    """An extension that is being initialised makes an ImportError of it, and a caller an error of its own of that."""
+
+    def load() -> None:
+        try:
+            send(signal.SIGTERM)
+        except KeyboardInterrupt as interrupt:
+            failed = ImportError("initialization failed")
+            failed.__cause__ = interrupt
+            raise SinkError("an engine", expected="one", got="none", next_step="try again") from failed
+
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        load()
+
+
+def test_what_fails_after_an_interrupt_is_told() -> None:
+    """A full disk while files are finished stays an error."""
+
+    def run() -> None:
+        try:
+            send(signal.SIGTERM)
+        finally:
+            raise SinkError("a file", expected="room", got="none", next_step="free some") from OSError("full")
+
+    with pytest.raises(SinkError), Interrupts():
+        run()
 
 
 def test_what_is_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
