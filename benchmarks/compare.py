@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class CompareOptions:
 
     before: str = option("", "report that the other is held against", positional=True)
     after: str = option("", "report that may have regressed", positional=True)
-    tolerance: float = option(0.05, "share by which a median may differ from run to run")
+    tolerance: float = option(0.05, "share by which a time may differ from run to run")
     force: bool = option(default=False, text="compare what is not comparable, with a warning")
 
     def __post_init__(self) -> None:
@@ -53,8 +54,8 @@ def compare(options: CompareOptions) -> None:
     """
     before, after = read_report(Path(options.before)), read_report(Path(options.after))
     _check(before, after, options)
-    rows, others = _of_engines(before), {row.key: row for row in _of_engines(after)}
-    pairs = [(row, others[row.key]) for row in rows if row.key in others]
+    rows, others = _judged(before), _judged(after)
+    pairs = [(row, others[key]) for key, row in rows.items() if key in others]
     found = [(judge(old, new, options.tolerance), old, new) for old, new in pairs]
     judged = [verdict for verdict, _, _ in found if verdict != "unknown"]
     lived = {*before.starts, *(row.candidate for row in before.rows)} - before.died.keys()
@@ -71,7 +72,7 @@ def compare(options: CompareOptions) -> None:
         f"{judged.count('same')} of {len(judged)} rows agree; {len(pairs) - len(judged)} have too few samples to tell, "
         f"{len(rows) - len(pairs)} are in {options.before} alone, {len(others) - len(pairs)} in {options.after} alone"
     )
-    gone = {row.candidate for row in rows} - {row.candidate for row in others.values()} - after.died.keys()
+    gone = {row.candidate for row in rows.values()} - {row.candidate for row in others.values()} - after.died.keys()
     if gone:
         print(f"not in {options.after}: {', '.join(sorted(gone))}")
     if worse := [verdict for verdict in judged if verdict in REGRESSIONS] + died:
@@ -105,9 +106,20 @@ def _conditions(report: Report) -> tuple[str, str]:
     return first.governor, UNKNOWN if first.load_1min is None else f"{first.load_1min:.1f}"
 
 
-def _of_engines(report: Report) -> list[Row]:
-    """Return the rows that are judged: the null backend's tell of the harness alone."""
-    return [row for row in report.rows if row.candidate != NULL]
+def _judged(report: Report) -> dict[tuple[str, ...], Row]:
+    """Return the rows that are judged, by what each is found by in another report.
+
+    A slice of ``--duration`` is called by when it began, which is another second in each run: its place is what counts.
+    The null backend's rows are left out, which tell of the harness alone.
+    """
+    found: dict[tuple[str, ...], Row] = {}
+    slices: Counter[str] = Counter()
+    for row in report.rows:
+        if row.candidate != NULL:
+            case = f"slice {slices[row.candidate]}" if row.scenario == "steady" else row.case
+            slices[row.candidate] += row.scenario == "steady"
+            found[row.scenario, case, row.candidate, row.stage] = row
+    return found
 
 
 def differences(before: Report, after: Report) -> list[str]:

@@ -61,16 +61,13 @@ def entries(report: Report, counts: dict[str, dict[str, int]]) -> list[Entry]:
         names = {f"{folder.name} {engine} int8": engine for engine in ENGINES}
 
         def by_engine(
-            scenario: str, case: str | None, value: Callable[[Row], float], names: dict[str, Engine] = names
+            rows: Sequence[Row], value: Callable[[Row], float], names: dict[str, Engine] = names
         ) -> dict[Engine, float]:
-            rows = report.of(scenario, case=case)
             return {names[row.candidate]: value(row) for row in rows if row.candidate in names}
 
-        ms, batch_ms = (
-            by_engine("offline", "1", _median),
-            by_engine("offline", "8", lambda row: _median(row) / row.faces),
-        )
-        accuracy = by_engine("accuracy", None, lambda row: row.figures["accuracy"])
+        ms = by_engine(report.of("offline", case="1"), _median)
+        batch_ms = by_engine(report.of("offline", case="8"), lambda row: _median(row) / row.faces)
+        accuracy = by_engine(report.accurate(), lambda row: row.figures["accuracy"])
         files = [a for a in read_card(folder).artefacts if (a.engine, a.precision) == ("tflite", "int8")]
         whole_rows = ms.keys() == batch_ms.keys() == accuracy.keys() == _COLOURS.keys()
         if not (whole_rows and files and folder.name in counts):
@@ -126,7 +123,7 @@ def draw(found: Sequence[Entry], report: Report) -> Figure:
     for engine, colour in _COLOURS.items():
         _scatter(times, [(entry.ms[engine], entry.accuracy[engine]) for entry in found], engine, colour)
     _name_front(times, {e.name: (min(e.ms.values()), max(e.accuracy.values())) for e in found})
-    accuracies = {row.candidate: row.figures["accuracy"] for row in report.of("accuracy")}
+    accuracies = {row.candidate: row.figures["accuracy"] for row in report.accurate()}
     ours = tuple(f"{entry.name} " for entry in found)
     for row in report.of("offline", case="1"):
         if row.candidate.startswith(ours):

@@ -107,15 +107,13 @@ def _plots(report: Report) -> list[tuple[str, str, Plot]]:
             "Aligning and reading all faces of a frame, found beforehand; beside each name, what one face more costs."
         )
         found.append(("Scaling with faces", text, charts.scaling(report)))
-    if rows := [row for row in report.of("accuracy") if "accuracy" in row.figures]:
+    if rows := report.accurate():
         text = f"Each face of {rows[0].case} once through the artefact that was timed, one at a time; 95 % intervals."
         found.append(("Accuracy over latency", text, charts.front(rows)))
     if report.of("steady"):
         text = f"Whole frames for {report.options['duration']} without a pause, candidates in turns."
         found.append(("Without a pause", text, charts.over_time(report)))
-        found.append(
-            ("Temperature", "Over the whole run, from the scenarios before it on.", charts.temperature(report))
-        )
+        found.append(("Temperature", "Over the whole run.", charts.temperature(report)))
     return [(title, text, plot) for title, text, plot in found if plot is not None]
 
 

@@ -56,11 +56,6 @@ class Row:
         if self.scenario == "steady":
             require(bool(_MOMENT.fullmatch(self.case)), "case of steady", "minutes and seconds as 0:30", self.case)
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What a row is found by in another report."""
-        return self.scenario, self.case, self.candidate, self.stage
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -107,6 +102,10 @@ class Report:
         return [
             row for row in self.rows if row.scenario == scenario and row.stage == stage and case in (None, row.case)
         ]
+
+    def accurate(self) -> list[Row]:
+        """Rows of labelled faces, of who has seen them all: an engine that died on the way has times alone."""
+        return [row for row in self.of("accuracy") if "accuracy" in row.figures]
 
 
 def rows_of(measured: Measured, baseline: str) -> Iterator[Row]:

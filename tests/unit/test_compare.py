@@ -112,6 +112,20 @@ def test_a_slower_detector_is_found(files: Any, bench_report: Any, capsys: pytes
         compare(files(bench_report(rows=frames(3.6)), before=bench_report(rows=frames(3.0))))
 
 
+def test_slices_are_compared_by_their_place(files: Any, bench_report: Any) -> None:
+    """They begin some seconds earlier or later in another run; the later ones are where a board becomes slower."""
+
+    def slices(*cases: str, factor: float = 1.0) -> Report:
+        rows = bench_report(factors={"onnx int8": factor}).of("steady", case="0:30")
+        return bench_report(rows=tuple(dataclasses.replace(row, case=case) for case in cases for row in rows))
+
+    first = slices("0:00", "0:31", "1:03", "1:34")
+    compare(files(slices("0:00", "0:30", "1:01", "1:31"), before=first))
+    hot = dataclasses.replace(first, rows=first.rows[:8] + slices("1:01", "1:31", factor=2.0).rows)
+    with pytest.raises(RegressionError, match="2 × slower"):
+        compare(files(hot, before=first))
+
+
 def test_microseconds_and_the_null_backend_are_not_judged(
     files: Any, bench_report: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

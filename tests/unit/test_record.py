@@ -30,7 +30,7 @@ def test_an_ended_run_keeps_what_it_has(
     with pytest.raises(type(error)):
         record(bench_report(complete=False, rows=()), cases(error), out, time.monotonic())
     report = read_report(out)
-    assert [row.key for row in report.rows] == [("single", "face", "onnx int8", "")]
+    assert [(row.scenario, row.case, row.candidate) for row in report.rows] == [("single", "face", "onnx int8")]
     assert not report.complete
     page = out.with_suffix(".html").read_text(encoding="utf-8")
     assert '<p class="warning">INCOMPLETE' in page
