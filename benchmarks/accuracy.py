@@ -40,6 +40,7 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         require("threads", self.threads, holds=self.threads >= 1, expected="at least 1")
+        require("seed", self.seed, holds=self.seed >= 0, expected="at least 0")
         if self.final and (self.mirror or self.corruptions):
             expected, step = "each face once, as it is", "leave out --mirror and --corruptions"
             raise UsageError("--final", expected=expected, got="another way of measuring", next_step=step)
@@ -56,7 +57,7 @@ def evaluate(options: EvaluateOptions) -> None:
     faces = read_faces(data, "PrivateTest" if options.final else "PublicTest")
     print(faces.described)
     seen = also_in_training(faces, data)
-    reports = []
+    reports: list[dict[str, Any]] = []
     refused: list[BundleError] = []
     if options.weights:
         candidates = of_weights(options.weights, options.threads)
@@ -64,19 +65,28 @@ def evaluate(options: EvaluateOptions) -> None:
         candidates = of_bundle(options.bundle, options.threads, refused)
     for plain in candidates:
         candidate = mirrored(plain) if options.mirror else plain
-        report = measure(candidate, faces, seen, options)
-        reports.append(report)
-        print("\n" + describe(report), flush=True)
-    if options.final:  # first: what has been shown must be on record
+        reports.append(measure(candidate, faces, seen, options))
+        if options.final:  # nothing is shown before it is on record: who has seen it could choose
+            print(f"{candidate.name} is measured", flush=True)
+        else:
+            tell(reports, faces, options)
+    if options.final:
         final.record(options.bundle, options.weights, reports)
-    if options.out:
-        for report in reports:
-            draw(report, options.out, faces.split)
-        document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
-        write_text(options.out / "evaluation.json", json.dumps(document, indent=1) + "\n")
+        for n in range(1, len(reports) + 1):
+            tell(reports[:n], faces, options)
+    if options.out and reports:
         print(f"\nwritten to {options.out}")
     if refused:
         raise refused[0]
+
+
+def tell(reports: list[dict[str, Any]], faces: FaceSet, options: EvaluateOptions) -> None:
+    """Print the last of ``reports``; draw it, and write all of them, where there is a folder for it."""
+    print("\n" + describe(reports[-1]), flush=True)
+    if options.out:
+        draw(reports[-1], options.out, faces.split)
+        document = {"split": faces.split, "data_sha256": faces.sha256, "seed": options.seed, "candidates": reports}
+        write_text(options.out / "evaluation.json", json.dumps(document, indent=1) + "\n")
 
 
 def measure(candidate: Candidate, faces: FaceSet, seen: NDArray[np.bool_], options: EvaluateOptions) -> dict[str, Any]:

@@ -37,12 +37,15 @@ class Candidate:
 def of_bundle(bundle: str, threads: int, refused: list[BundleError]) -> Iterator[Candidate]:
     """Yield each artefact whose engine is installed, loaded when it is asked for and closed when the next is.
 
-    One that is refused on this machine is named and left out; why is added to ``refused``.
+    One that is refused on this machine is named and left out; why is added to ``refused``. Raises
+    ``NotInstalledError`` at its end where no engine is installed.
     """
+    tried = 0
     for artefact in read_card(bundle_folder(bundle)).artefacts:
         if artefact.engine not in installed_engines():
             print(f"{artefact!s:<16} engine not installed")
             continue
+        tried += 1
         try:
             classifier = EmotionClassifier.load(
                 bundle, engine=artefact.engine, precision=artefact.precision, threads=threads
@@ -55,6 +58,9 @@ def of_bundle(bundle: str, threads: int, refused: list[BundleError]) -> Iterator
             name=str(artefact), predict=_in_batches(classifier.logits), temperature=classifier.card.temperature
         )
         classifier.close()
+    if not tried:
+        expected, step = "an engine that it has an artefact for", "pip install ai-edge-litert, onnxruntime or openvino"
+        raise NotInstalledError(f"bundle {bundle}", expected=expected, got="none installed", next_step=step)
 
 
 def of_weights(folders: Sequence[Path], threads: int) -> Iterator[Candidate]:

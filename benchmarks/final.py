@@ -24,16 +24,14 @@ _KEY = "private_test"
 
 def check(bundle: str, weights: tuple[Path, ...]) -> None:
     """Refuse, before anything is read, when PrivateTest was written before or could not be written now."""
-    for folder in weights or (bundle_folder(bundle),):
-        if not os.access(folder, os.W_OK):
-            expected, step = "the right to write the result there", "give the command as the one who may"
-            raise SinkError(str(folder), expected=expected, got="none", next_step=step)
     if weights:
         for folder in weights:
             if _KEY in _meta(folder):
                 _refuse(str(folder))
+            _require_writable(folder)
         return
     card = read_card(bundle_folder(bundle))
+    _require_writable(bundle_folder(bundle))
     for artefact in card.artefacts:
         if SPLIT in artefact.metrics:
             _refuse(f"{artefact} of {bundle}")
@@ -60,6 +58,12 @@ def record(bundle: str, weights: tuple[Path, ...], reports: list[dict[str, Any]]
         metrics = SplitMetrics(**{name: found[str(artefact)][name] for name in names})
         artefacts.append(dataclasses.replace(artefact, metrics=artefact.metrics | {SPLIT: metrics}))
     write_card(folder, dataclasses.replace(card, artefacts=tuple(artefacts)))
+
+
+def _require_writable(folder: Path) -> None:
+    if not os.access(folder, os.W_OK):
+        expected, step = "the right to write the result there", "give the command as the one who may"
+        raise SinkError(str(folder), expected=expected, got="none", next_step=step)
 
 
 def _meta(folder: Path) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from benchmarks import corruptions
+from benchmarks import accuracy, candidates, corruptions
 from benchmarks.accuracy import EvaluateOptions, also_in_training, describe, measure
 from benchmarks.candidates import Candidate, mirrored, of_weights
 from edge_runtime.cli import main
@@ -164,10 +165,62 @@ def test_weights_without_torch_name_the_extra(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_bad_options_are_refused(tmp_path: Path, small_csv: Path) -> None:
-    """No thread, and a folder without weights, end in one error each."""
+    """No thread, a seed that draws nothing, and a folder without weights or bundle, end in one error each."""
     with pytest.raises(UsageError, match="--threads"):
         EvaluateOptions(threads=0)
-    assert main(["evaluate", "--weights", str(tmp_path), "--data", str(small_csv)]) == 6
+    with pytest.raises(UsageError, match="--seed"):
+        EvaluateOptions(seed=-1)
+    for nothing in (tmp_path, tmp_path / "none"):
+        for final in ([], ["--final"]):
+            assert main(["evaluate", "--weights", str(nothing), "--data", str(small_csv), *final]) == 6
+            assert main(["evaluate", "--bundle", str(nothing), "--data", str(small_csv), *final]) == 3
+
+
+def test_no_engine_is_no_result(
+    toy_bundle: Path, small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no engine is installed the command ends with 4, and what an earlier one has written stays."""
+    out = tmp_path / "out"
+    assert main(["evaluate", "--bundle", str(toy_bundle), "--data", str(small_csv), "--out", str(out)]) == 0
+    written = (out / "evaluation.json").read_bytes()
+    monkeypatch.setattr(candidates, "installed_engines", tuple)
+    assert main(["evaluate", "--bundle", str(toy_bundle), "--data", str(small_csv), "--out", str(out)]) == 4
+    assert (out / "evaluation.json").read_bytes() == written
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_an_interrupted_evaluation_keeps_what_it_has_shown(
+    toy_bundle: Path,
+    small_csv: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    final: bool,
+) -> None:
+    """What was printed is in evaluation.json; of PrivateTest nothing is printed before it is in the card."""
+    bundle, out, measured = tmp_path / "bundle", tmp_path / "out", accuracy.measure
+    shutil.copytree(toy_bundle, bundle)
+    card, done = (bundle / "model.json").read_bytes(), []
+
+    def once(*arguments: Any) -> dict[str, Any]:
+        if done:
+            raise KeyboardInterrupt
+        done.append(measured(*arguments))
+        return done[0]
+
+    monkeypatch.setattr(accuracy, "measure", once)
+    command = ["evaluate", "--bundle", str(bundle), "--data", str(small_csv), "--out", str(out)]
+    assert main([*command, *["--final"] * final]) == 130
+    assert (bundle / "model.json").read_bytes() == card
+    printed = capsys.readouterr().out
+    if final:
+        assert "accuracy" not in printed
+        assert not (out / "evaluation.json").exists()
+    else:
+        shown = json.loads((out / "evaluation.json").read_text())["candidates"]
+        assert [each["name"] for each in shown] == [done[0]["name"]]
+        assert f"{done[0]['name']}: accuracy" in printed
 
 
 def test_private_test_is_written_once(
