@@ -16,6 +16,8 @@ LEAST_STRETCHES = 10
 _MOST_STRETCHES = 100
 _RESAMPLES = 1000
 _EDGES = 1001
+_CLOSER = np.linspace(-8, 8, 161)
+"""In standard errors of a quantile of independent samples."""
 _NORMAL = NormalDist()
 
 
@@ -44,8 +46,10 @@ def intervals(samples: NDArray[np.float64], shares: Mapping[str, float], turn: i
     if stretches < LEAST_STRETCHES:
         return {}
     # each stretch as counts of the samples up to so many quantiles of all of them: with up to 1,001 samples nothing is
-    # lost, and with millions the work stays the same
-    edges = np.unique(np.quantile(samples, np.linspace(0, 1, _EDGES), method="inverted_cdf"))
+    # lost, and with millions the work stays the same; around those that are asked for they lie closer
+    at = [np.linspace(0, 1, _EDGES)]
+    at += [share + _CLOSER * math.sqrt(share * (1 - share) / len(samples)) for share in shares.values()]
+    edges = np.unique(np.quantile(samples, np.concatenate(at).clip(0, 1), method="inverted_cdf"))
     stretch = np.arange(len(samples)) * stretches // len(samples)
     cells = stretch * len(edges) + np.searchsorted(edges, samples)
     counts = np.bincount(cells, minlength=stretches * len(edges)).reshape(stretches, len(edges))
@@ -69,21 +73,29 @@ def pair_ratio(own: Timed, other: Timed, turn: int) -> tuple[float, float, float
     if len(one.began_s) < LEAST_STRETCHES:
         return None
     of_one, of_many = one.means(turn), many.means(turn)
-    apart_s = np.abs(np.subtract.outer(many.began_s, one.began_s))
-    nearest = apart_s.argmin(axis=1)
+    nearest, closest = _nearest(many.began_s, one.began_s), _nearest(one.began_s, many.began_s)
     beside = np.bincount(nearest, minlength=len(of_one))
     sums = np.bincount(nearest, weights=of_many, minlength=len(of_one))
-    means = np.where(beside > 0, sums / np.maximum(beside, 1), of_many[apart_s.argmin(axis=0)])
+    means = np.where(beside > 0, sums / np.maximum(beside, 1), of_many[closest])
     # who died early has no turn beside the later ones
-    paired = apart_s.min(axis=0) <= np.diff(one.began_s).max()
+    apart_s = np.abs(np.take(many.began_s, closest) - one.began_s)
+    paired = apart_s <= np.diff(one.began_s).max()
     ratios = of_one[paired] / means[paired]
     if own is many:
         ratios = 1 / ratios
     turns = len(ratios)
     if turns < LEAST_STRETCHES:
         return None
-    drawn = np.random.default_rng(0).integers(turns, size=(_RESAMPLES, turns))
-    return float(np.median(ratios)), *_bounds(np.median(ratios[drawn], axis=1), turns)
+    random = np.random.default_rng(0)
+    medians = [np.median(ratios[random.integers(turns, size=turns)]) for _ in range(_RESAMPLES)]
+    return float(np.median(ratios)), *_bounds(np.array(medians), turns)
+
+
+def _nearest(of: Sequence[float], among: Sequence[float]) -> NDArray[np.intp]:
+    """Place of the nearest of ``among``, ascending and two at least, to each of ``of``."""
+    after = np.searchsorted(among, of).clip(1, len(among) - 1)
+    is_nearer: NDArray[np.bool_] = np.subtract(of, np.take(among, after - 1)) <= np.subtract(np.take(among, after), of)
+    return np.where(is_nearer, after - 1, after)
 
 
 def _draw(stretches: int) -> NDArray[np.float64]:

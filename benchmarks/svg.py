@@ -97,11 +97,11 @@ class Plot:
             self.text(axis(value), bottom + 14, f"{value:g}", anchor="middle", faint=True)
         self.text((axis.start + axis.end) / 2, bottom + 36, label, anchor="middle", faint=True)
 
-    def y_axis(self, axis: Axis, left: float, right: float, label: str, form: str = "g") -> None:
+    def y_axis(self, axis: Axis, left: float, right: float, label: str) -> None:
         """Draw a grid line and a number at each tick, and what the axis means, at the left."""
         for value in axis.ticks():
             self.line([(left, axis(value)), (right, axis(value))], "var(--grid)", width=1)
-            self.text(left - 8, axis(value), format(value, form), anchor="end", faint=True)
+            self.text(left - 8, axis(value), f"{value:g}", anchor="end", faint=True)
         self.text(left - 58, (axis.start + axis.end) / 2, label, anchor="middle", turn=-90, faint=True)
 
     def __str__(self) -> str:

@@ -228,10 +228,8 @@ def _ratios(report: Report) -> str:
     cases = list(dict.fromkeys((row.scenario, row.case) for row in rows))
     ratios = {(row.candidate, row.scenario, row.case): row.ratio for row in rows if row.ratio}
     baseline = report.options["baseline"]
-    if baseline in report.died:
-        return f"no ratios: the baseline {baseline} died"
-    if not ratios:
-        return ""  # too few turns of any
+    if not ratios:  # too few turns of any, or none beside the baseline
+        return f"no ratios: the baseline {baseline} died" if baseline in report.died else ""
 
     def cell(name: str, case: tuple[str, str]) -> str:
         if (ratio := ratios.get((name, *case))) is None:
@@ -244,7 +242,7 @@ def _ratios(report: Report) -> str:
         some = cases[first : first + _MOST_COLUMNS]
         heads = [case.split()[0] if scenario == "single" else f"{scenario} {case}".strip() for scenario, case in some]
         blocks.append(_grid("", heads, {name: [cell(name, case) for case in some] for name in names}))
-    title = f"times as long as {report.options['baseline']} beside it, turn by turn (~ no difference to tell)"
+    title = f"times as long as {baseline} beside it, turn by turn (~ no difference to tell)"
     return "\n".join([title, *blocks])
 
 
