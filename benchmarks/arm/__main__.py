@@ -17,7 +17,8 @@ from benchmarks.arm.emulator import ENVIRONMENTS, NoEmulatorError, prepare
 from benchmarks.arm.estimate import ENVIRONMENT, estimate
 from benchmarks.arm.gate import BASELINE, SEPARATOR, Record, judge, name_of, read_record, write_record
 from benchmarks.arm.runs import count_networks, measure, require_countable
-from edge_runtime.errors import FerEdgeError
+from edge_runtime.errors import FerEdgeError, UsageError
+from edge_runtime.faces.detectors import yunet_file
 from edge_runtime.files import write_text
 
 
@@ -41,6 +42,9 @@ def main() -> int:
             print(f"{'million instructions':<38}" + "".join(f"{board:>18}" for board in BOARDS))
             print("\n".join(f"{name:<38}" + _cells(each.values()) for name, each in counts.items()))
             return 0
+        if options.renew and yunet_file() is None:
+            what, step = "--renew: the baseline holds YuNet's frames", "fer-edge fetch yunet"
+            raise UsageError(what, expected="its file", got="none", next_step=step)
         record = measure(emulator, options.picture.resolve())
         write_record(record, options.out or Path("out/arm.json"))
         print(table(record))

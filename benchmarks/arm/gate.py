@@ -71,9 +71,12 @@ def judge(found: Record, baseline: Record) -> str:
     if wrong:
         step = f"find the change that did it, or {_RENEW}"
         raise RegressionError("instructions on Arm", expected="the baseline's", got="; ".join(wrong), next_step=step)
+    said = "counts as in the baseline"
     if other:
-        return f"counts as in the baseline, though it is of another {', another '.join(other)}; {_RENEW}"
-    return "counts as in the baseline"
+        said += f", though it is of another {', another '.join(other)}; {_RENEW}"
+    if _has_yunet(baseline) and not _has_yunet(found):
+        said += "; YuNet's frames were NOT COUNTED: fer-edge fetch yunet, or FER_EDGE_YUNET names its file"
+    return said
 
 
 def changed(found: Record, baseline: Record) -> list[str]:

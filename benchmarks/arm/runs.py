@@ -26,7 +26,7 @@ from edge_runtime.emotions.backends.base import ENGINES
 from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import Engine, read_card
 from edge_runtime.errors import BundleError, UsageError
-from edge_runtime.faces.detectors import YUNET_VARIABLE, DetectorName
+from edge_runtime.faces.detectors import DetectorName, open_detector, yunet_file
 from edge_runtime.options import to_plain
 
 COUNTED = "tflite int8"
@@ -55,8 +55,9 @@ def measure(emulator: Emulator, picture: Path) -> Record:
     Raises ``BundleError`` for a run that fails or sees something else.
     """
     looked_at = {"picture": shutil.copyfile(picture, emulator.folder / "picture.jpg")}
-    yunet = os.environ.get(YUNET_VARIABLE)
+    yunet = yunet_file()
     if yunet:
+        open_detector("yunet")  # one clear error where the file is gone, or another
         looked_at["yunet"] = shutil.copyfile(yunet, emulator.folder / "yunet.onnx")
     bundles = shipped_bundles()
     jobs = []

@@ -118,15 +118,20 @@ def open_detector(
             raise
         step = "pip install opencv-python-headless"
         raise NotInstalledError("faces cannot be detected", expected="OpenCV", got="no cv2", next_step=step) from error
-    from edge_runtime.faces.fetch import YUNET, cached
-
-    named, fetched = os.environ.get(YUNET_VARIABLE), cached(YUNET)
-    file = yunet or (Path(named) if named else fetched if fetched.is_file() else None)
+    file = yunet or yunet_file()
     if name == "yunet" and file is None:
         expected, step = f"a fetched file, or {YUNET_VARIABLE}", "fer-edge fetch yunet, or take --detector mtcnn"
         raise UsageError("YuNet's file is not here", expected=expected, got="neither", next_step=step)
     detector = _mtcnn() if name == "mtcnn" or file is None else _yunet(file)
     return ReducedDetector(detector=detector, detect_width=detect_width)
+
+
+def yunet_file() -> Path | None:
+    """Return YuNet's file: what ``FER_EDGE_YUNET`` names, or ``fer-edge fetch`` has left; None where neither is."""
+    from edge_runtime.faces.fetch import YUNET, cached
+
+    named, fetched = os.environ.get(YUNET_VARIABLE), cached(YUNET)
+    return Path(named) if named else fetched if fetched.is_file() else None
 
 
 def _yunet(file: Path) -> Detector:

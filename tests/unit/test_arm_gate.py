@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.arm import __main__ as arm
 from benchmarks.arm import emulator
 from benchmarks.arm.boards import BOARDS
 from benchmarks.arm.estimate import SSD_MS, YUNET_MS, estimate
 from benchmarks.arm.gate import BASELINE, Record, judge, off, read_record, write_record
 from edge_runtime.emotions.classifier import bundle_folder, shipped_bundles
 from edge_runtime.emotions.contract import read_card
-from edge_runtime.errors import DataError, RegressionError
+from edge_runtime.errors import DataError, RegressionError, UsageError
+from edge_runtime.faces.detectors import YUNET_VARIABLE
 from edge_runtime.recogniser import STAGES
 
 RECORD = Record(
@@ -92,10 +94,24 @@ def test_a_new_refusal_is_a_regression_and_a_mended_one_is_said() -> None:
 
 
 def test_yunet_s_counts_are_wanted_only_where_its_file_is() -> None:
-    """Without FER_EDGE_YUNET its frames are not missed, and the rest is still gated."""
+    """Without it its frames are not missed, which is said, and the rest is still gated."""
     counts = {name: n for name, n in RECORD.counts.items() if "yunet" not in name}
     without = dataclasses.replace(RECORD, counts=counts, files={"student-int8.tflite": "ab"})
-    assert judge(without, RECORD) == "counts as in the baseline"
+    assert "YuNet's frames were NOT COUNTED" in judge(without, RECORD)
+    with pytest.raises(RegressionError):
+        judge(dataclasses.replace(without, counts={name: 2 * n for name, n in counts.items()}), RECORD)
+
+
+def test_a_baseline_without_yunet_is_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would lose the frames that the committed one holds: refused before anything is counted."""
+    monkeypatch.delenv(YUNET_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["arm", "--picture", "people.jpg", "--renew"])
+    monkeypatch.setattr(arm, "prepare", lambda _: None)
+    assert arm.main() == UsageError.exit_code
+    assert "fer-edge fetch yunet" in capsys.readouterr().err
 
 
 def test_a_record_round_trips_and_another_is_refused(tmp_path: Path) -> None:
@@ -161,3 +177,8 @@ def test_the_page_shows_the_baseline() -> None:
         totals = (sum(counts[f"{board} / {place}"] for place in places) / 1e6 for board in ("pi5", "pi4"))
         cells = [*(both(place, ".1f") for place in places), " · ".join(f"{total:.1f}" for total in totals)]
         assert f"| {name} in every third frame | {' | '.join(cells)} |" in page
+    floats, bytes_ = (
+        counts[f"pi4 / 3.11 / student-nano tflite {precision} / network"] for precision in ("fp32", "int8")
+    )
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"which needs {1 - floats / bytes_:.0%} fewer".replace("%", " %") in readme
