@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import logging
-import os
 import platform
 import shlex
 import subprocess
@@ -23,6 +22,7 @@ from distill.networks import load_network
 from edge_runtime.emotions.contract import (
     CARD_NAME,
     SCHEMA,
+    Artefact,
     ModelCard,
     Provenance,
     read_card,
@@ -65,23 +65,27 @@ def export(config: ExportConfig) -> None:
         data_sha256=training.sha256,
         tools={name: importlib.metadata.version(name) for name in _TOOLS} | {"python": platform.python_version()},
         seed=config.seed,
-        command=shlex.join(["fer-edge", *(os.path.basename(w) if os.path.isabs(w) else w for w in sys.argv[1:])]),  # noqa: PTH117, PTH119
+        command=shlex.join(["fer-edge", *map(_without_folders, sys.argv[1:])]),
         weights_sha256=hashlib.sha256((config.weights / "weights.safetensors").read_bytes()).hexdigest(),
         licence="Apache-2.0",
     )
-    card = write_bundle(config, model, calibration, public, provenance)
-    if config.sensitivity:
+    if config.sensitivity:  # first: it tells why an artefact is refused
         print(report(sensitivity(model, calibration, public), model))
+    card = write_bundle(config, model, calibration, public, provenance)
     if card.provenance.omitted:
         raise _left_out(card, "the bundle holds the others; retrain, or export with other tool versions")
 
 
-def _held(out: Path) -> set[str]:
-    """Return the artefacts of the bundle in ``out``, if one is there."""
-    try:
-        return {str(artefact) for artefact in read_card(out).artefacts}
-    except BundleError:
-        return set()
+def _without_folders(word: str) -> str:
+    """Return a word of the command line as the card may show it: of a path from the root, also behind "=", the name."""
+    option, equals, value = word.rpartition("=")
+    return option + equals + (Path(value).name if Path(value).is_absolute() else value)
+
+
+def _held(out: Path) -> dict[str, Artefact]:
+    """Return the artefacts of the bundle in ``out``, if one is there, by name."""
+    there = read_card(out).artefacts if (out / CARD_NAME).exists() else ()
+    return {str(artefact): artefact for artefact in there}
 
 
 def _left_out(card: ModelCard, step: str) -> RegressionError:
@@ -119,12 +123,15 @@ def write_bundle(
             new, old = Path(room) / "new", Path(room) / "old"
             new.mkdir()
             card = _fill(new, config, model, calibration, public, reference, provenance)
-            if card.provenance.omitted.keys() & _held(out):
+            held = _held(out)
+            if card.provenance.omitted.keys() & held.keys():
                 raise _left_out(card, "the bundle from before stays; name another --out for the artefacts that agree")
+            found = {}
             if config.tflite_runtime:
                 found = elsewhere.verdicts(config.tflite_runtime, new, public.images, reference)
-                artefacts = (dataclasses.replace(a, elsewhere=found.get(str(a), {})) for a in card.artefacts)
-                write_card(new, dataclasses.replace(card, artefacts=tuple(artefacts)))
+            artefacts = [dataclasses.replace(a, elsewhere=found.get(str(a), {})) for a in card.artefacts]
+            artefacts = [_with_what_is_known(a, held.get(str(a))) for a in artefacts]
+            write_card(new, dataclasses.replace(card, artefacts=tuple(artefacts)))
             card = read_card(new)  # what was written is what a device will read
             _replace(new, out, old)
     except OSError as error:
@@ -133,6 +140,13 @@ def write_bundle(
         raise SinkError(f"bundle {out}", expected=expected, got=str(error), next_step=step) from error
     print(table(card))
     return card
+
+
+def _with_what_is_known(artefact: Artefact, before: Artefact | None) -> Artefact:
+    """Keep what was measured of the very same files on other splits: PrivateTest is read once for each model."""
+    if before is None or before.files != artefact.files:
+        return artefact
+    return dataclasses.replace(artefact, metrics=before.metrics | artefact.metrics)
 
 
 def _fill(
@@ -195,12 +209,24 @@ def table(card: ModelCard) -> str:
 
 
 def _check_target(config: ExportConfig) -> None:
-    """Refuse to replace anything that is not a bundle."""
+    """Refuse to replace anything that is not a bundle, and nothing else beside it."""
     out, weights = config.out.resolve(), config.weights.resolve()
-    other = out.exists() and not (out / CARD_NAME).is_file() and (not out.is_dir() or any(out.iterdir()))
-    if other or out == weights or out in weights.parents:
+    got = "the weights" if out == weights or out in weights.parents else _other_than_a_bundle(out)
+    if got:
         expected = "a new folder, or a bundle to replace"
-        raise UsageError(f"--out {config.out}", expected=expected, got="something else", next_step="name another --out")
+        raise UsageError(f"--out {config.out}", expected=expected, got=got, next_step="name another --out")
+
+
+def _other_than_a_bundle(out: Path) -> str:
+    """Name what a new bundle in ``out`` would delete; empty: at most a bundle of before."""
+    try:
+        inside = {path.name for path in out.iterdir()}
+        ours = {name for artefact in _held(out).values() for name in artefact.files}
+    except FileNotFoundError:
+        return ""
+    except (NotADirectoryError, BundleError) as error:
+        return str(error)
+    return ", ".join(sorted(inside - ours - {CARD_NAME})[:3])
 
 
 def _replace(new: Path, out: Path, old: Path) -> None:
