@@ -137,6 +137,18 @@ def test_weights_come_back_at_half_precision(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["weights.json", "weights.safetensors"]
 
 
+def test_what_was_known_of_the_same_weights_stays_known(tmp_path: Path) -> None:
+    """PrivateTest is read once for each model: a run given again leaves its figures; other weights have none."""
+    save_weights(tmp_path, network(), {"config": {}, "public_test": 0.5})
+    (tmp_path / "weights.json").write_text(json.dumps(load_meta(tmp_path) | {"private_test": 0.5}))
+    save_weights(tmp_path, network(), {"config": {"seed": 0}, "public_test": 0.6})
+    assert load_meta(tmp_path) == {"config": {"seed": 0}, "public_test": 0.6, "private_test": 0.5}
+    (tmp_path / "weights.json").write_text("damaged")
+    save_weights(tmp_path, network(), {"config": {"private_test": "none"}})
+    save_weights(tmp_path, network(seed=1), {"config": {}})
+    assert load_meta(tmp_path) == {"config": {}}
+
+
 @pytest.mark.parametrize("share", [0.0, 0.005, 0.1, 0.5, 0.999])
 def test_truncated_weights_are_refused(tmp_path: Path, share: float) -> None:
     """Weights that lost their end are refused, and the network keeps its own."""
