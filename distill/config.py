@@ -110,6 +110,7 @@ class DistillConfig(FitConfig):
         if self.network == "full":
             free, expected = self.student == StudentConfig(), "student, where a student's shape is asked for"
             require("network", self.network, holds=free, expected=expected)
+        if self.network == "full" or self.feature_weight:  # a teacher whose features are learnt reads the cuts as well
             self._crop_fits(self.model)
         both = self.quantise_from is not None and bool(self.start_from)
         require("start_from", self.start_from, holds=not both, expected="none beside --quantise-from")
@@ -121,7 +122,7 @@ class DistillConfig(FitConfig):
         require("feature_weight", self.feature_weight, holds=plain, expected="0 beside --quantise-from")
         exact = self.quantise_from is None or self.precision != "bf16"  # coarser than what it would simulate
         require("precision", self.precision, holds=exact, expected="auto or fp32 beside --quantise-from")
-        if not self.teachers:
+        if not self.teachers and (self.epochs or self.network == "full"):
             step = "name the --out folders of finished fer-edge train runs"
             raise UsageError(
                 "no teacher was named", expected="--teachers FOLDER [FOLDER …]", got="none", next_step=step

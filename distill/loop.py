@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -109,17 +110,19 @@ def distill(config: DistillConfig) -> None:
         expected = "no network and no shape beside --quantise-from, whose student is taught on"
         require("network", config.network, holds=free, expected=expected)
         shape = from_plain(StudentConfig, load_shape(config.quantise_from, "student"))
-        name = load_meta(config.quantise_from)["config"]["network"]
+        name = load_meta(config.quantise_from)["config"].get("network", "student")
         config = dataclasses.replace(config, network=name, student=shape, precision="fp32")
     with team(config) as run:
-        of_teacher = from_plain(ModelConfig, load_shape(config.teachers[0], "model"))
-        config = dataclasses.replace(resolved(config), model=of_teacher)
-        teachers = [cast("FullModel", load_network(folder, "model")).to(config.device) for folder in config.teachers]
+        config = resolved(config)
+        if config.teachers:
+            of_teacher = from_plain(ModelConfig, load_shape(config.teachers[0], "model"))
+            config = dataclasses.replace(config, model=of_teacher)
+        teachers = [_teacher(folder).to(config.device) for folder in config.teachers] if config.epochs else []
         training, public = prepare(config, run)
-        network = _first_network(config, teachers[0])
+        network = _first_network(config)
         kind = "model" if config.network == "full" else "student"
         if not config.epochs:  # the mean of finished runs, as it is
-            finish(config, kind, network, training, public, run)
+            finish(config, kind, network.to(config.device), training, public, run)
             return
         said = None
         if config.ferplus_power:
@@ -141,14 +144,19 @@ def distill(config: DistillConfig) -> None:
         finish(config, kind, model, training, public, run)
 
 
-def _first_network(config: DistillConfig, teacher: FullModel) -> FullModel | Student:
-    """Return what is taught, as it is before the first step; a full model has its teacher's autoencoder."""
+def _teacher(folder: Path) -> FullModel:
+    return cast("FullModel", load_network(folder, "model"))
+
+
+def _first_network(config: DistillConfig) -> FullModel | Student:
+    """Return what is taught, as it is before the first step; a full model has its first teacher's autoencoder."""
     network = FullModel(config.model) if config.network == "full" else Student(config.student)
     if isinstance(network, FullModel):
-        network.autoencoder.load_state_dict(teacher.autoencoder.state_dict())
+        network.autoencoder.load_state_dict(_teacher(config.teachers[0]).autoencoder.state_dict())
     if config.start_from and not goes_on(config):
         load_mean(config.start_from, network, config.model.stem_stride if config.network == "full" else None)
     if config.quantise_from:
-        load_weights(config.quantise_from, network)
+        if not goes_on(config):
+            load_weights(config.quantise_from, network)
         simulate_int8(network)
     return network

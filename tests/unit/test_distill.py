@@ -19,9 +19,11 @@ from distill.student import Student
 from distill.views import teacher_targets
 from edge_runtime.emotions.normalise import MEAN, STD
 from edge_runtime.errors import DataError, SinkError, UsageError
+from edge_runtime.options import from_plain
 from edge_runtime.scoring.datasets import read_faces
 from train.augment import Augmentation, apply_view, draw_view
-from train.checkpoint import load_checkpoint
+from train.checkpoint import load_checkpoint, load_shape
+from train.config import ModelConfig
 from train.curves import Curves
 from train.model import FullModel
 
@@ -280,6 +282,27 @@ def test_a_warm_restart_begins_with_the_weights_of_another_run(options: DistillC
     assert all(torch.equal(value, again[name]) for name, value in first.items())
     with pytest.raises(UsageError, match="--start-from"):
         dataclasses.replace(options, start_from=(toy_teacher,), quantise_from=toy_teacher)
+
+
+def test_a_student_s_soup_needs_no_teacher(toy_student: Path, small_csv: Path, tmp_path: Path) -> None:
+    """The mean of finished students is one, whoever taught them; a full model's has the shape of its first teacher."""
+    shape = from_plain(StudentConfig, load_shape(toy_student, "student"))
+    two = (toy_student, toy_student)
+    soup = DistillConfig(data=small_csv, out=tmp_path, epochs=0, student=shape, start_from=two, batch=24)
+    distill(soup)
+    one, mean = (load_network(folder, "student").state_dict() for folder in (toy_student, tmp_path))
+    del mean["classify.bias"]  # it is corrected for each
+    assert all(torch.equal(value, one[name]) for name, value in mean.items())
+    with pytest.raises(UsageError, match="--teachers"):
+        dataclasses.replace(soup, network="full", student=StudentConfig())
+
+
+def test_a_transformer_whose_features_are_learnt_sees_whole_faces(options: DistillConfig) -> None:
+    """It knows the positions of a whole face: cuts are refused before anybody labels."""
+    model = ModelConfig(context="transformer")
+    dataclasses.replace(options, crop=40, model=model)
+    with pytest.raises(UsageError, match="--crop is out of range: expected 48: a transformer"):
+        dataclasses.replace(options, crop=40, model=model, feature_weight=1.0)
 
 
 def test_a_student_s_shape_is_refused_where_none_is_taught(options: DistillConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,7 @@ def test_a_finished_student_is_fine_tuned_and_stays_one(
     assert load_meta(tmp_path)["config"]["network"] == load_meta(toy_student)["config"]["network"]
     with pytest.raises(UsageError, match="--quantise-from"):
         dataclasses.replace(options, network="full")
+    moved = shutil.copytree(toy_student, tmp_path / "moved")
+    distill(dataclasses.replace(options, quantise_from=moved, epochs=2))  # the checkpoint knows what it began with
+    with pytest.raises(UsageError, match="expected the same options, got quantise_from None instead of"):
+        distill(dataclasses.replace(options, quantise_from=None, student=SMALL, epochs=2))
