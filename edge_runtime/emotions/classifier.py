@@ -22,6 +22,7 @@ from edge_runtime.emotions.contract import (
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.normalise import normalise
 from edge_runtime.errors import BundleError, NotInstalledError
+from edge_runtime.options import require
 from edge_runtime.scoring.metrics import softmax
 
 SHIPPED = Path(__file__).resolve().parent.parent / "bundles"
@@ -49,8 +50,9 @@ class EmotionClassifier:
         ``auto`` takes the first installed engine that the bundle has an artefact for, on a ``device`` other than the
         CPU OpenVINO. The files' sha256 are compared and the self-test is run.
         Raises ``BundleError`` when the bundle or the artefact is not as it should be, ``NotInstalledError`` when the
-        engine is absent.
+        engine is absent, ``UsageError`` for less than one thread.
         """
+        require("threads", threads, holds=threads >= 1, expected="at least 1")
         if engine == "auto" and device != "CPU":
             engine = "openvino"
         folder = bundle_folder(bundle)

@@ -139,12 +139,8 @@ class ModelCard:
         _require(self.labels == EMOTIONS, "labels", ", ".join(EMOTIONS), self.labels)
         shape = (*self.input.size_hw, self.input.channels)
         _require(shape == (FACE_SIZE, FACE_SIZE, 1), "input size and channels", f"{FACE_SIZE}×{FACE_SIZE}, 1", shape)
-        _require(
-            self.input.std > 0 and self.temperature > 0,
-            "std and temperature",
-            "more than 0",
-            (self.input.std, self.temperature),
-        )
+        _require(self.input.std > 0, "std", "more than 0", self.input.std)
+        _require(0.01 <= self.temperature <= 100, "temperature", "0.01 to 100", self.temperature)  # noqa: PLR2004
         _require(0 <= self.input.crop.margin <= 1, "crop margin", "0 to 1", self.input.crop.margin)
         kinds = [(artefact.engine, artefact.precision) for artefact in self.artefacts]
         _require(len(kinds) == len(set(kinds)) > 0, "artefacts", "at least one, each engine and precision once", kinds)

@@ -271,3 +271,21 @@ def test_other_devices_are_openvino_s_alone(toy_bundle: Path) -> None:
     auto = EmotionClassifier.load(toy_bundle, precision="fp32", device="AUTO")
     assert auto.artefact.engine == "openvino"
     np.testing.assert_allclose(auto.logits(faces), cpu, atol=1e-3)
+    compiled = auto.backend._single.get_compiled_model()
+    assert compiled.get_property("DEVICE_PROPERTIES")["CPU"]["INFERENCE_NUM_THREADS"] == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_closing_twice_is_closing_once(toy_bundle: Path, engine: Engine) -> None:
+    """Also by hand within a ``with`` block."""
+    pytest.importorskip(ENGINES[engine].module)
+    loaded = EmotionClassifier.load(toy_bundle, engine=engine)
+    loaded.close()
+    loaded.close()
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_less_than_one_thread_is_refused(toy_bundle: Path, threads: int) -> None:
+    """No engine is asked, whose messages would blame the bundle."""
+    with pytest.raises(UsageError, match="--threads is out of range: expected at least 1"):
+        EmotionClassifier.load(toy_bundle, threads=threads)

@@ -191,6 +191,7 @@ def test_wrong_type_is_refused(valid_card: str, tmp_path: Path, where: str, valu
         ("input.crop.margin", 1.1),
         ("input.crop.rule", "two-point"),
         ("temperature", 0),
+        ("temperature", 1e-50),
         ("temperature", -1.3),
         ("artefacts", []),
         ("artefacts.0.engine", "torch"),

@@ -45,8 +45,8 @@ class OnnxBackend:
         return logits
 
     def close(self) -> None:
-        """Drop the session."""
-        del self._session
+        """Drop the session; a second time there is none."""
+        vars(self).clear()
 
 
 def open_network(contents: list[bytes], threads: int) -> OnnxBackend:

@@ -34,6 +34,7 @@ class OpenvinoBackend:
         if device == "AUTO":
             # else it begins on the CPU and moves to the GPU later, where the self-test has not been
             settings |= {"ENABLE_STARTUP_FALLBACK": False}
+            settings |= {"DEVICE_PROPERTIES": {"CPU": {"INFERENCE_NUM_THREADS": threads}}}
         network = core.read_model(xml, weights)
         self._several = core.compile_model(network, device, settings).create_infer_request()
         network.reshape([1, 1, FACE_SIZE, FACE_SIZE])
@@ -53,8 +54,8 @@ class OpenvinoBackend:
         return logits
 
     def close(self) -> None:
-        """Drop the compiled models."""
-        del self._single, self._several
+        """Drop the compiled models; a second time there are none."""
+        vars(self).clear()
 
 
 def open_network(contents: list[bytes], threads: int, device: Device = "CPU") -> OpenvinoBackend:

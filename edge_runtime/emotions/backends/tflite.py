@@ -53,9 +53,8 @@ class TfliteBackend:
         return logits
 
     def close(self) -> None:
-        """Drop the interpreter."""
-        self._signatures.clear()
-        del self._interpreter
+        """Drop the interpreter; a second time there is none."""
+        vars(self).clear()
 
 
 class _Signature:
