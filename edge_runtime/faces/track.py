@@ -13,7 +13,6 @@ from edge_runtime.results import NO_DETECTIONS, Detections
 LEAST_OVERLAP = 0.2
 """Least intersection over union of a moved track and a detection that may be the same face."""
 
-_IMPOSSIBLE = 1e3
 _SECOND_NS = 1_000_000_000
 _SHOWN_NS = int(0.4 * _SECOND_NS)
 KEPT_NS = 2 * _SECOND_NS
@@ -124,7 +123,7 @@ def _assign(overlap: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.
     import lap
 
     possible = overlap >= LEAST_OVERLAP
-    cost = np.where(possible, 1 - overlap, _IMPOSSIBLE).astype(np.float64)
+    cost = 1 - np.where(possible, overlap, 0).astype(np.float64)  # larger, and two poor pairs would be preferred
     _, partner, _ = lap.lapjv(cost, extend_cost=True)
     (track,) = np.nonzero(partner >= 0)
     track = track[possible[track, partner[track]]]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_runtime.faces.flow import Flow, Motion
-from edge_runtime.faces.track import Tracker, box_overlap
+from edge_runtime.faces.track import LEAST_OVERLAP, Tracker, _assign, box_overlap
 from edge_runtime.results import NO_DETECTIONS, Detections
 
 cv2 = pytest.importorskip("cv2")
@@ -99,6 +99,30 @@ def test_the_sum_of_overlaps_decides_not_the_best_pair() -> None:
     # 21 overlaps both tracks, the second more; 45 overlaps the second alone
     tracker.update(found((21, 0), (45, 0)), FRAME_NS)
     assert dict(zip(tracker.faces.boxes_xyxy[:, 0].tolist(), tracker.ids.tolist(), strict=True)) == {21.0: 1, 45.0: 2}
+
+
+def test_a_face_that_stands_still_is_not_given_up_for_two_poor_pairs() -> None:
+    """The right one of two goes, and another comes at the left: the sum decides, and not how many pairs there are."""
+    tracker = Tracker()
+    tracker.update(found((100, 100), (116, 100)), 0)
+    tracker.update(found((100, 100), (84, 100)), FRAME_NS)
+    at = dict(zip(tracker.faces.boxes_xyxy[:, 0].tolist(), tracker.ids.tolist(), strict=True))
+    assert at[100.0] == 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_other_assignment_has_a_larger_sum(seed: int) -> None:
+    """Against each way of pairing up to four faces with up to four."""
+    random = np.random.default_rng(seed)
+    overlap = (random.random(random.integers(1, 5, 2)) * (random.random() < 0.9)).astype(np.float32)
+    track, detection = _assign(overlap)
+    possible = np.where(overlap >= LEAST_OVERLAP, overlap, 0)
+    wide = possible if possible.shape[0] <= possible.shape[1] else possible.T
+    best = max(
+        wide[range(len(wide)), places].sum() for places in itertools.permutations(range(wide.shape[1]), len(wide))
+    )
+    assert overlap[track, detection].sum() == pytest.approx(best)
+    assert (overlap[track, detection] >= LEAST_OVERLAP).all()
 
 
 def test_a_missed_detection_hides_nothing_and_a_longer_absence_does() -> None:
