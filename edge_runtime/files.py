@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,10 @@ def whole(path: Path) -> Iterator[Path]:
     Raise ``SinkError`` when the system refuses (a full disk, no right to write): what had that name before keeps it,
     and nothing half-written is left.
     """
+    try:
+        path = destination(path)
+    except OSError as error:
+        raise _refused(path, error) from error
     make_folder(path.parent)
     # the number keeps two programs apart; the suffix stays last, by which a library may choose the format
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -29,6 +34,27 @@ def whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise _refused(path, error) from error
         raise
+
+
+def destination(path: Path) -> Path:
+    """Return what is to be replaced by a file of that name: where a link leads, so that the link stays.
+
+    Raise ``OSError`` for a folder, a device or a pipe, none of which a file may take the place of, and ``ValueError``
+    for a name that no file can have.
+    """
+    real = Path(os.path.realpath(path))
+    if os.path.exists(real) and not os.path.isfile(real):  # noqa: PTH110, PTH113  (Path's raise when a name is too long)
+        raise FileExistsError(errno.EEXIST, "a folder, device or pipe of that name", str(path))
+    return real
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether its name is text in UTF-8: OpenCV dies of any other."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

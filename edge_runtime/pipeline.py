@@ -67,12 +67,21 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         # x.jsonl is out/../x.jsonl, and a file that is read must not be replaced by what is made of it
-        named = [os.path.abspath(sink.partition(":")[2] or sink) for sink in (*self.sink, f":{self.source}")]  # noqa: PTH100
+        sinks = (sink.partition(":")[2] or sink for sink in self.sink)
+        named = [_real(name) for name in (*sinks, self.source.removeprefix("synthetic:"))]
         if len(set(named)) < len(named):
             got, step = " ".join((redacted(self.source), *self.sink)), "name each file, and each sink, once"
             raise UsageError("--sink", expected="different sinks, and none the source", got=got, next_step=step)
         require("threads", self.threads, holds=self.threads >= 1, expected="more than 0")
         require("give_up_s", self.give_up_s, holds=self.give_up_s > 0, expected="more than 0")
+
+
+def _real(name: str) -> str:
+    """Return where a file lies, links followed; a name that no file can have as it is."""
+    try:
+        return os.path.realpath(name)
+    except ValueError:
+        return name
 
 
 def run(options: RunOptions) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_runtime.errors import SinkError, UsageError
+from edge_runtime.files import destination
 from edge_runtime.results import FrameResult
 
 
@@ -33,13 +34,15 @@ class PartialFile:
     """A file that is written beside its final name and renamed when it is whole."""
 
     def __init__(self, path: Path) -> None:
-        """Prepare the folder; raise ``UsageError`` when it cannot be written to."""
-        if os.path.isdir(path):  # noqa: PTH112  (Path.is_dir raises when a name is too long)
-            raise _unwritable(path, "a folder of that name")
+        """Prepare the folder; raise ``UsageError`` when it cannot be written to.
+
+        A link stays, and what it leads to is replaced; a folder, a device or a pipe is not.
+        """
         try:
+            self.path = destination(path)
             # the suffix stays last: OpenCV chooses the container by it; the number keeps two programs apart
-            self.path, self.partial = path, path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self.partial = self.path.with_name(f"{self.path.stem}.{os.getpid()}.partial{path.suffix}")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.partial.touch()
         except (OSError, ValueError) as error:  # ValueError: no name that a file can have
             raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from error
@@ -59,5 +62,5 @@ class PartialFile:
 
 
 def _unwritable(path: Path, got: str) -> UsageError:
-    step = "name another file with --sink"
+    step = "name another file with --sink, or - for standard output"
     return UsageError(f"{path} cannot be written", expected="a file in a folder to write to", got=got, next_step=step)

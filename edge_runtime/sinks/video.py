@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from edge_runtime.errors import SinkError, UsageError
+from edge_runtime.files import is_utf8
 from edge_runtime.quiet import quiet
 from edge_runtime.results import FrameResult
 from edge_runtime.sinks.base import PartialFile
@@ -24,6 +25,9 @@ _LOOK_EVERY = 30
 # Of the first frame, whose size is the video's. Sides of one pixel are refused, VP8 files of a few cannot be read again
 _LEAST_SIDE_PX = 16
 
+# MPEG-4 part 2 counts at most 65,535 ticks a second, and of a rate with a fraction OpenCV asks for a thousand a frame
+_MOST_BROKEN_FPS = 65
+
 # Above it a sink that is too slow for its frames could not catch up by leaving some out
 _MOST_TIMES = 6
 
@@ -38,7 +42,11 @@ class VideoSink:
         if path.suffix.lower() not in CODECS:
             got = path.suffix or "no suffix"
             raise UsageError(f"video {path}", expected=" or ".join(CODECS), got=got, next_step="correct --sink")
-        self._file, self._fps, self._style = PartialFile(path), fps, style
+        if not is_utf8(path):  # OpenCV dies of it
+            what, got = f"video {str(path)!a}", "bytes that are none"
+            raise UsageError(what, expected="a name in UTF-8", got=got, next_step="correct --sink")
+        self._codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
+        self._file, self._fps, self._style = PartialFile(path), fps if fps <= _MOST_BROKEN_FPS else round(fps), style
         self._written, self._began_ns, self._look_at = 0, 0, 0
         self._writer: cv2.VideoWriter | None = None
         self._size_wh, self._too_small = (0, 0), 0
@@ -55,9 +63,8 @@ class VideoSink:
             if min(width, height) < _LEAST_SIDE_PX:
                 self._too_small += 1
                 return
-            codec = cv2.VideoWriter.fourcc(*CODECS[self._file.path.suffix.lower()])
             self._size_wh, self._began_ns = (width, height), result.frame.captured_ns
-            self._writer = cv2.VideoWriter(str(self._file.partial), codec, self._fps, self._size_wh)
+            self._writer = cv2.VideoWriter(str(self._file.partial), self._codec, self._fps, self._size_wh)
             if not self._writer.isOpened():
                 expected = f"{width}×{height} at {self._fps:g} a second to be encodable"
                 raise UsageError(

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from edge_runtime.errors import SourceError
+from edge_runtime.files import is_utf8
 from edge_runtime.quiet import quiet
 from edge_runtime.results import Frame
 from edge_runtime.sources.base import CameraOptions, Picture
@@ -80,10 +81,14 @@ class VideoSource:
     def __init__(self, path: Path) -> None:
         """Open the file; raise ``SourceError`` when it is not a video."""
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-        with quiet():
-            self._capture = cv2.VideoCapture(str(path))
+        if not is_utf8(path):
+            what, step = ascii(str(path)), "rename the file"
+            raise SourceError(what, expected="a name in UTF-8", got="bytes that are none", next_step=step)
+        with quiet():  # by its whole name: FFmpeg takes 12 in 12:30.mp4 for a protocol
+            self._capture = cv2.VideoCapture(os.path.abspath(path))  # noqa: PTH100
         self._path, self.fps = path, _fps(self._capture)
         self._announced = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._announced_s = self._announced / max(self._capture.get(cv2.CAP_PROP_FPS), 1e-9)
         if not self._capture.isOpened():
             raise SourceError(
                 f"{path}",
@@ -93,7 +98,11 @@ class VideoSource:
             )
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield all frames; raise ``SourceError`` after the last when the file announced more of them."""
+        """Yield all frames; raise ``SourceError`` after the last when the file announced more of them.
+
+        Some containers announce their length alone, from which FFmpeg makes a number of frames, and an MP4 holds frames
+        that its edit list leaves out: only a file that is short in both, and whose end is missing, ends early.
+        """
         started_ns, count, step_ns = time.monotonic_ns(), 0, round(1e9 / self.fps)
         place_ns = -step_ns
         while True:
@@ -106,7 +115,9 @@ class VideoSource:
             yield Frame(image=image.astype(np.uint8, copy=False), index=count, captured_ns=started_ns + place_ns)
             count += 1
         # containers round their length, so a frame or two may be missing in a whole file
-        if count < 0.98 * self._announced - 2:
+        fewer = count < 0.98 * self._announced - 2
+        shorter = place_ns + step_ns < (0.98 * self._announced_s - 2 / self.fps) * 1e9
+        if fewer and shorter and not _is_whole_mp4(self._path):
             step = "copy the file again; its first frames are good"
             raise SourceError(
                 f"{self._path} ends early", expected=f"{self._announced} frames", got=str(count), next_step=step
@@ -136,4 +147,22 @@ def _open_stream(address: str) -> cv2.VideoCapture:
 
 def _fps(capture: cv2.VideoCapture) -> float:
     fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if np.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS  # noqa: PLR2004  (a container's nonsense)
+    # the 1000 of a browser's WebM are the ticks of its clock
+    return fps if np.isfinite(fps) and 0 < fps <= 240 else DEFAULT_FPS  # noqa: PLR2004  (a container's nonsense)
+
+
+def _is_whole_mp4(path: Path) -> bool:
+    """Whether the file is an MP4 whose boxes (ISO 14496-12) end where it does."""
+    place, end = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place < end:
+            file.seek(place)
+            head = file.read(16)
+            if not place and head[4:8] != b"ftyp":
+                return False
+            length = int.from_bytes(head[:4])
+            length = int.from_bytes(head[8:]) if length == 1 else length or end - place  # 0: to the end
+            if length < 8:  # noqa: PLR2004  (bytes of length and kind)
+                return False
+            place += length
+    return 0 < place == end

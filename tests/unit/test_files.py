@@ -49,6 +49,18 @@ def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path) -> None:
         write_text(tmp_path / ("x" * 250), "")
 
 
+def test_a_link_stays_and_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    """What a link leads to is written anew; as root --out /dev/null would be a file from then on."""
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SinkError, match="a folder, device or pipe of that name"):
+        write_text(tmp_path / "pipe", "")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_two_programs_do_not_share_what_they_begin(tmp_path: Path) -> None:
     """The name of what is begun holds the process's number, and ends as the file's own does."""
     with whole(tmp_path / "plot.png") as partial:

@@ -145,6 +145,7 @@ CONFIGURATIONS = [
         ("0", ("jsonl:a.jsonl", "jsonl:x/../a.jsonl")),
         ("a.mp4", ("video:x/../a.mp4",)),
         ("0", ("window", "window")),
+        ("synthetic:a.jpg", ("jsonl:x/../a.jsonl", "jsonl:a.jpg")),
     ],
 )
 def test_a_file_has_one_use_in_a_run(source: str, sinks: tuple[str, ...]) -> None:

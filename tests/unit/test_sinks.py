@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -196,7 +197,7 @@ def test_name_that_no_file_can_have_is_refused(tmp_path: Path, path: str) -> Non
 def test_the_folder_itself_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str) -> None:
     """Addresses that are a folder by themselves are refused."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"cannot be written: .* got a folder of that name"):
+    with pytest.raises(UsageError, match=r"cannot be written: .* got a folder, device or pipe of that name"):
         open_sink(address, 25.0)
     assert names(tmp_path) == []
 
@@ -270,6 +271,44 @@ def test_a_video_of_frames_without_a_size_is_one_clear_error(tmp_path: Path) -> 
         sink.close()
     assert names(tmp_path) == ["a.mp4"]
     assert (tmp_path / "a.mp4").read_text() == "an earlier run"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.mp4", "a.webm"])
+def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path, name: str) -> None:
+    """Somebody's "latest" shows the newest result, also on another folder's disk and under another suffix."""
+    (tmp_path / "there").mkdir()
+    target = tmp_path / "there" / "of today"
+    target.write_text("older")
+    (tmp_path / name).symlink_to(target)
+    sink = opened(f"{name.partition('.')[2].replace('mp4', 'video').replace('webm', 'video')}:{tmp_path / name}")
+    sink.write(result(0, face()))
+    sink.close()
+    assert (tmp_path / name).is_symlink()
+    assert target.read_bytes() not in (b"", b"older")
+    assert names(tmp_path / "there") == ["of today"]
+
+
+@pytest.mark.parametrize("address", ["jsonl:{}", "video:{}.mp4"])
+def test_a_pipe_or_device_is_no_file_to_replace(tmp_path: Path, address: str) -> None:
+    """As root /dev/stdout itself would be replaced; what wants a pipe takes standard output."""
+    pipe = tmp_path / ("pipe.mp4" if "mp4" in address else "pipe")
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=r"got a folder, device or pipe of that name.* - for standard output"):
+        open_sink(address.format(tmp_path / "pipe"), 25.0)
+    assert pipe.is_fifo()
+    assert names(tmp_path) == [pipe.name]
+
+
+@pytest.mark.parametrize("fps", [120.0768, 99.953])
+def test_a_video_of_a_high_and_broken_rate_can_be_written(tmp_path: Path, fps: float) -> None:
+    """A telephone's slow motion: MPEG-4 has no ticks for such a rate, but for the nearest whole one."""
+    sink = open_sink(f"video:{tmp_path}/a.mp4", fps)
+    assert sink is not None
+    for index in range(20):
+        sink.write(result(index, fps=fps))
+    sink.close()
+    video = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    assert (video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)) == (round(fps), 20)
 
 
 def test_no_standard_output_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
