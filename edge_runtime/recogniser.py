@@ -15,13 +15,13 @@ from edge_runtime.emotions.classifier import EmotionClassifier
 from edge_runtime.emotions.contract import EngineChoice, Precision
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.emotions.smooth import Smoother
-from edge_runtime.faces.align import MAX_SIDE_PX, align, alignable
+from edge_runtime.faces.align import align, alignable
 from edge_runtime.faces.detectors import DetectorName, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.flow import Flow
 from edge_runtime.faces.track import KEPT_NS, Tracker
 from edge_runtime.options import require
 from edge_runtime.pace import Pace
-from edge_runtime.results import NO_DETECTIONS, DetectionReport, Detections, Face, Frame, FrameResult
+from edge_runtime.results import MAX_SIDE_PX, NO_DETECTIONS, DetectionReport, Detections, Face, Frame, FrameResult
 
 STAGES = ("detect", "track", "align", "classify")
 """The stages that ``FrameResult.stage_ms`` gives, in the order in which a frame passes them."""

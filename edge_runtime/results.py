@@ -13,6 +13,9 @@ from edge_runtime.errors import UsageError
 LANDMARKS = ("right eye", "left eye", "nose", "right mouth corner", "left mouth corner")
 """Order of the five landmarks: the person's right eye first, which is the left one in the picture."""
 
+MAX_SIDE_PX = 32_766
+"""Largest side of a picture: what OpenCV's warps can address."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:

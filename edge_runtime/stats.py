@@ -57,7 +57,9 @@ class RunStats:
     """From the start of the process to the first frame's results in the sinks."""
     tracks: int = 0
     emotions: dict[int, Counter[str]] = field(default_factory=dict)
-    """Track id -> emotion -> number of frames, of the first twenty tracks."""
+    """Track id -> emotion -> number of frames, of the first twenty tracks of a video."""
+    in_stills: Counter[str] = field(default_factory=Counter)
+    """Emotion -> number of faces, of pictures: each has people of its own."""
 
     def add(self, result: FrameResult, output_ms: float, age_ms: float | None = None) -> None:
         """Count one frame; ``output_ms``: what its sinks took; ``age_ms``: how old it was then, if it was live."""
@@ -74,6 +76,9 @@ class RunStats:
         self.most_faces = max(self.most_faces, len(result.faces))
         self.detections += result.detection.ran
         self.dropped = result.frame.dropped
+        if result.frame.still:
+            self.in_stills.update(face.emotion for face in result.faces)
+            return
         for face in result.faces:
             self.tracks = max(self.tracks, face.track_id)
             if face.track_id in self.emotions or len(self.emotions) < _MOST_TRACKS:
@@ -87,6 +92,8 @@ class RunStats:
             f"{self.frames} frames, {self.faces} faces found, at most {self.most_faces} in one frame",
             f"{self.detections} detections, {self.dropped} frames dropped",
         ]
+        if self.in_stills:
+            lines.append("  " + ", ".join(f"{emotion} {n}" for emotion, n in self.in_stills.most_common()))
         for track_id, counts in sorted(self.emotions.items()):
             emotion, n = counts.most_common(1)[0]
             lines.append(f"  face {track_id}: {emotion} in {n} of its {counts.total()} frames")

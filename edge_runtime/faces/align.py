@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.emotions.labels import FACE_SIZE
 from edge_runtime.errors import UsageError
+from edge_runtime.results import MAX_SIDE_PX
 
 # Where the landmarks lie in a FER2013 face: x and y from the middle of the first pixel, in the order of LANDMARKS.
 # Measured with YuNet on FER2013 Training: 3,000 faces drawn with numpy's default_rng(2024) and their mirror images,
@@ -19,7 +20,6 @@ _TEMPLATE = ((14.7, 17.8), (32.3, 17.8), (23.5, 28.2), (16.4, 35.5), (30.6, 35.5
 
 _MIDDLE = (FACE_SIZE - 1) / 2
 _MAX_SAMPLES = 16  # across a pixel of the crop: beyond 768 pixels a face is sampled with gaps, which the mean hides
-MAX_SIDE_PX = 32_766  # what OpenCV's warps can address
 _MIN_SPREAD_PX = 1.0
 _MIN_LIKENESS = 0.5  # a face in full profile has 0.74, one with left and right exchanged 0.1
 
@@ -103,5 +103,6 @@ def _check_landmarks(landmarks: NDArray[np.float32]) -> None:
 
 def _check_picture(grey: NDArray[np.uint8]) -> None:
     if grey.ndim != 2 or grey.dtype != np.uint8 or not 0 < min(grey.shape) <= max(grey.shape) <= MAX_SIDE_PX:  # noqa: PLR2004  (height, width)
-        got, step = f"{grey.dtype} {grey.shape}", "convert it with cv2.cvtColor"
-        raise UsageError("picture to align", expected="uint8 (h, w), grey, not empty", got=got, next_step=step)
+        got, step = f"{grey.dtype} {grey.shape}", "convert it with cv2.cvtColor, or make it smaller"
+        expected = f"uint8 (h, w), grey, not empty, at most {MAX_SIDE_PX:,} pixels a side"
+        raise UsageError("picture to align", expected=expected, got=got, next_step=step)

@@ -36,7 +36,7 @@ def read_votes(path: Path, data: Path, faces: FaceSet) -> NDArray[np.float32]:
         raise DataError("votes", expected="faces in FER2013's order", got=f"the folder {data}", next_step=step)
     votes = []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             if not {_USAGE, *OPINIONS} <= set(reader.fieldnames or ()):
                 expected = ", ".join((_USAGE, *OPINIONS))

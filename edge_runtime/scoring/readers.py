@@ -34,7 +34,7 @@ def csv_rows(path: Path, split: Split) -> Iterator[Row]:
     ``icml_face_data.csv`` holds the same rows in another order of columns, with spaces before their names.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # with Excel's mark at its beginning, or without
             reader = csv.DictReader(file, strict=True)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             if not set(_CSV_COLUMNS) <= set(reader.fieldnames):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import SourceError
-from edge_runtime.results import Frame
+from edge_runtime.results import MAX_SIDE_PX, Frame
 from edge_runtime.sources.address import redacted
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
@@ -41,7 +41,15 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             got="something else",
             next_step="convert it to JPEG or PNG",
         )
+    if max(image.shape) > MAX_SIDE_PX:
+        got, step = f"{image.shape[1]}×{image.shape[0]}", "make it smaller"
+        raise SourceError(f"{path}", expected=f"at most {MAX_SIDE_PX:,} pixels a side", got=got, next_step=step)
     return image.astype(np.uint8, copy=False)
+
+
+def _is_shown(file: Path) -> bool:
+    """Whether a folder shows it: no hidden file, as macOS leaves beside each picture under the same suffix."""
+    return file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
 
 
 class PictureSource:
@@ -57,7 +65,7 @@ class PictureSource:
         if path.is_dir():
             expected, got = "pictures, " + ", ".join(sorted(PICTURE_SUFFIXES)), "none"
             try:
-                self.paths = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+                self.paths = sorted(file for file in path.iterdir() if _is_shown(file))
             except OSError as error:  # a folder that may not be read
                 self.paths, got = [], error.strerror or str(error)
             if not self.paths:

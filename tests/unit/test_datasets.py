@@ -49,6 +49,13 @@ def test_csv_gives_each_split_whole(small_csv: Path, split: Split, count: int) -
     assert faces.sha256 == hashlib.sha256(small_csv.read_bytes()).hexdigest()
 
 
+def test_a_spreadsheet_s_mark_is_no_part_of_a_column(small_csv: Path, tmp_path: Path) -> None:
+    """Excel puts the byte-order mark before the first name."""
+    (tmp_path / "marked.csv").write_bytes(b"\xef\xbb\xbf" + small_csv.read_bytes())
+    marked, plain = (read_faces(path, "PublicTest") for path in (tmp_path / "marked.csv", small_csv))
+    np.testing.assert_array_equal(marked.images, plain.images)
+
+
 @pytest.mark.parametrize("split", OFFICIAL_COUNTS)
 def test_csv_keeps_order_labels_and_every_pixel(small_csv: Path, split: Split) -> None:
     """Faces come in the order of the file, each with its own label and the very pixels of its row."""

@@ -104,6 +104,14 @@ def test_file_that_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> N
         open_source(str(tmp_path / "a.png"))
 
 
+def test_a_picture_larger_than_can_be_looked_at_is_refused(tmp_path: Path) -> None:
+    """When it is read, and in its own words."""
+    for shape in ((2, 32_767), (32_767, 2)):
+        path = write_picture(tmp_path / "wide.png", np.zeros(shape, np.uint8))
+        with pytest.raises(SourceError, match=r"expected at most 32,766 pixels a side, got .*make it smaller"):
+            open_source(str(path))
+
+
 @pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.mp4", "mp4v"), ("a.webm", "VP90")])
 def test_video_gives_every_frame_in_order(tmp_path: Path, name: str, codec: str) -> None:
     """A file loses no frame: each is there once, in order, with its own content."""
@@ -252,6 +260,7 @@ def test_a_folder_is_its_pictures_in_order(tmp_path: Path) -> None:
     for number in (2, 10, 1):
         write_picture(tmp_path / f"{number:02}.png", np.full((20, 30, 3), number, np.uint8))
     (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "._01.png").write_bytes(b"\0\5\x16\7")  # as macOS leaves on a stick beside each file
     with open_source(str(tmp_path)) as source:
         assert (source.live, source.still) == (False, True)
         assert [(frame.index, int(frame.image[0, 0, 0])) for frame in source] == [(0, 1), (1, 2), (2, 10)]

@@ -12,10 +12,10 @@ from edge_runtime.results import DetectionReport, Face, Frame, FrameResult
 from edge_runtime.stats import RunStats, Times
 
 
-def result(detect_ms: float, *, dropped: int = 0, ran: bool = True, **faces: int) -> FrameResult:
+def result(detect_ms: float, *, dropped: int = 0, ran: bool = True, still: bool = False, **faces: int) -> FrameResult:
     """Return a frame result; ``faces``: the emotion and track id of each."""
     return FrameResult(
-        frame=Frame(image=np.zeros((4, 4, 3), np.uint8), index=0, captured_ns=0, dropped=dropped),
+        frame=Frame(image=np.zeros((4, 4, 3), np.uint8), index=0, captured_ns=0, dropped=dropped, still=still),
         faces=tuple(
             Face(
                 track_id=track_id,
@@ -55,6 +55,15 @@ def test_summary_adds_up_faces_emotions_and_times() -> None:
     assert list(figures) == ["detect", "align", "output", "total", "age"]
     assert figures["detect"] == pytest.approx([3.0, 2.0, 6.0, 6.0, 6.0], rel=0.012)
     assert figures["total"] == pytest.approx([4.5, 3.5, 7.5, 7.5, 7.5], rel=0.012)
+
+
+def test_pictures_have_people_of_their_own() -> None:
+    """The first face of one is not the first face of the next: emotions alone are counted."""
+    stats = RunStats()
+    for emotion in ("happy", "sad", "happy"):
+        stats.add(result(1.0, still=True, **{emotion: 1}), output_ms=0.5)
+    assert stats.summary().splitlines()[2] == "  happy 2, sad 1"
+    assert "face 1" not in stats.summary()
 
 
 def test_a_run_of_weeks_takes_no_more_memory() -> None:
