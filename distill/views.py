@@ -35,22 +35,24 @@ def teacher_targets(teachers: Sequence[nn.Module], faces: FaceSet, config: Disti
     They are averaged over the teachers, and over each view and its mirror image: that makes one teacher 1.5 points
     better on PublicTest. They are kept in ``config.targets``, or ``config.out``, in a file whose name all that decides
     them decides: weights, faces, views, seed, temperature, augmentation. The precision that they were computed in is
-    not told apart, so that fine-tuning in fp32 reads what a run in bf16 has left. Raises ``DataError`` when that file
+    not told apart, so that fine-tuning in fp32 reads what a run in bf16 has left. It is written after each view, those
+    that are not labelled yet as no numbers: labelling that was interrupted goes on. Raises ``DataError`` when that file
     is damaged.
     """
     cache = (config.targets or config.out) / f"targets-{_key(teachers, faces, config)[:16]}.npy"
     shape = (config.views, len(faces), len(EMOTIONS))
-    if cache.exists():
-        return _read(cache, shape)
+    targets = _read(cache, shape) if cache.exists() else torch.full(shape, torch.nan, dtype=torch.float16)
+    todo = [view for view in range(config.views) if targets[view].isnan().any()]
+    if not todo:
+        return targets
     make_folder(cache.parent)  # minutes before the table is written
     changes = Augmentation(erase_share=config.erase_share)
     for teacher in teachers:
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.from_numpy(faces.images).to(config.device)
-    targets = torch.empty(shape, dtype=torch.float16)
-    total = config.views * len(faces)
+    total = len(todo) * len(faces)
     with tqdm(total=total, desc="teachers", unit="face", unit_scale=True, mininterval=1) as progress:
-        for view in range(config.views):
+        for view in todo:
             parameters = draw_view(len(faces), config.seed, view, changes).to(config.device)
             for start in range(0, len(faces), 512):
                 index = slice(start, start + 512)
@@ -61,8 +63,8 @@ def teacher_targets(teachers: Sequence[nn.Module], faces: FaceSet, config: Disti
                     )
                 targets[view, index] = torch.softmax(logits / config.temperature, dim=-1).mean(0).half().cpu()
                 progress.update(len(batch))
-    with whole(cache) as partial, partial.open("wb") as file:
-        np.save(file, targets.numpy())
+            with whole(cache) as partial, partial.open("wb") as file:
+                np.save(file, targets.numpy())
     return targets
 
 

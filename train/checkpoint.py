@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edge_runtime.errors import DataError, UsageError
-from edge_runtime.files import whole
+from edge_runtime.files import whole, write_text
 from edge_runtime.options import to_plain
 from train.config import FitConfig
 
@@ -58,7 +58,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         try:
             torch.save(state, partial)
         except RuntimeError as error:  # torch reports a full disk as this, too
-            raise OSError(str(error)[:200]) from error
+            raise OSError(f"torch could not write it: {str(error)[:200]}") from error
 
 
 def goes_on(config: FitConfig) -> bool:
@@ -157,7 +157,7 @@ def save_weights(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
         step = "train with a lower --learning-rate"
         raise DataError("weights", expected="finite in half precision", got=", ".join(too_large), next_step=step)
     # neither gets its name before both are written
-    with whole(folder / "weights.safetensors") as partial, whole(folder / "weights.json") as card:
+    with whole(folder / "weights.safetensors") as partial:
         try:
             save_file({name: value.cpu().contiguous() for name, value in halves.items()}, partial)
         except SafetensorError as error:  # a full disk
@@ -165,7 +165,7 @@ def save_weights(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
         if _is_same(partial, folder / "weights.safetensors"):
             with contextlib.suppress(DataError):  # a damaged card knows nothing
                 meta = load_meta(folder) | meta
-        card.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+        write_text(folder / "weights.json", json.dumps(meta, indent=1) + "\n")
 
 
 def _is_same(file: Path, other: Path) -> bool:

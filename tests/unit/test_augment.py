@@ -45,13 +45,27 @@ def test_no_change_is_the_picture_or_its_mirror_image(images: torch.Tensor) -> N
 
 
 def test_views_stay_in_range_and_reach_the_ranges_that_are_named(images: torch.Tensor) -> None:
-    """Values stay in [0, 1]; over many draws the rotation reaches its ±12 degrees, and does not exceed it."""
+    """Values stay in [0, 1]; over many draws each change reaches the end of its range, and does not exceed it."""
     parameters = draw_view(5_000, 1, 0, Augmentation())
     views = apply_view(images.repeat(625, 1, 1), parameters)
     assert views.shape == (5_000, 1, 48, 48)
     assert 0 <= views.min() <= views.max() <= 1
     degrees = torch.rad2deg(torch.asin(parameters[:, 1] / parameters[:, :2].norm(dim=1))).abs()
     assert 11.9 < degrees.max() <= 12.001
+    zoom = 1 / parameters[:, :2].norm(dim=1)
+    shift_x, shift_y, gain, offset = parameters[:, [2, 5, 6, 7]].T
+    for values, middle, most in (
+        (zoom, 1, 0.15),
+        (shift_x, 0, 0.24),
+        (shift_y, 0, 0.24),
+        (gain, 1, 0.25),
+        (offset, 0, 0.15),
+    ):
+        for end in (values.max() - middle, middle - values.min()):
+            assert 0.98 * most < end <= 1.0001 * most
+    erased = parameters[:, 10:].prod(dim=1) > 0
+    assert erased.float().mean() == pytest.approx(0.5, abs=0.03)
+    assert 0.1 < parameters[erased, 10:].min() < parameters[erased, 10:].max() < 0.4
 
 
 def test_a_shift_moves_by_a_share_of_the_side() -> None:

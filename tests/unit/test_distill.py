@@ -98,6 +98,28 @@ def test_targets_are_computed_once(options: DistillConfig, toy_teacher: Path, sm
     assert len([*shared.targets.iterdir()]) == 2
 
 
+def test_labelling_that_was_interrupted_goes_on(
+    options: DistillConfig, toy_teacher: Path, small_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes hours on a CPU: the views that were done are kept, the others are computed, and all are the same."""
+    faces, teacher = read_faces(small_csv, "Training"), load_network(toy_teacher, "model")
+    whole = teacher_targets([teacher], faces, dataclasses.replace(options, targets=options.out / "elsewhere"))
+    drawn: list[int] = []
+
+    def draw(n: int, seed: int, view: int, changes: Augmentation) -> torch.Tensor:
+        if view == 1 and not drawn.count(1):
+            drawn.append(view)
+            raise KeyboardInterrupt
+        drawn.append(view)
+        return draw_view(n, seed, view, changes)
+
+    monkeypatch.setattr(views, "draw_view", draw)
+    with pytest.raises(KeyboardInterrupt):
+        teacher_targets([teacher], faces, options)
+    assert torch.equal(teacher_targets([teacher], faces, options), whole)
+    assert drawn == [0, 1, 1]
+
+
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"no table", b"PK\x03\x04", np.zeros(3)])
 def test_a_damaged_table_is_one_error(
     options: DistillConfig, toy_teacher: Path, small_csv: Path, content: bytes | np.ndarray

@@ -49,7 +49,8 @@ def test_attention_maps_show_the_weights_where_they_are() -> None:
     model.attention.weights = lambda _: torch.eye(9)[torch.tensor([0, 5])]
     maps = attention_maps(model, selftest.faces(0, 2))
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)
-    assert np.unravel_index(maps[0].argmax(), (48, 48)) <= (8, 8)
+    row, column = np.unravel_index(maps[0].argmax(), (48, 48))
+    assert max(row, column) < 16
     row, column = np.unravel_index(maps[1].argmax(), (48, 48))
     assert 16 <= row < 32 <= column
 

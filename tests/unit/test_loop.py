@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from edge_runtime.errors import DataError, UsageError
 from edge_runtime.scoring.datasets import FaceSet, read_faces
 from train import loop
-from train.checkpoint import load_weights
+from train.checkpoint import load_checkpoint, load_weights
 from train.config import ModelConfig, TrainConfig
-from train.loop import fit, macs, schedule
+from train.loop import fit, macs, make_optimiser, schedule
 from train.model import Backbone, BiLSTM, FullModel
 from train.objective import EmotionObjective
 from train.parallel import Team
@@ -203,29 +203,25 @@ def test_the_schedule_warms_up_and_falls_to_zero(tmp_path: Path) -> None:
     assert schedule(0, TrainConfig(out=tmp_path, warmup_epochs=0)) == pytest.approx(1)
 
 
-def test_class_weights_lift_rare_emotions(small_csv: Path, tmp_path: Path) -> None:
-    """A rarer emotion weighs more, by the power asked for."""
-    faces = read_faces(small_csv, "Training")
-    keep = (faces.labels != 1) | (faces.labels.cumsum() % 2 == 0)
-    uneven = FaceSet(images=faces.images[keep], labels=faces.labels[keep], split="Training", sha256=faces.sha256)
-    weights = EmotionObjective(FullModel(SHAPE), uneven, config(tmp_path, small_csv, 1)).class_weights
-    counts = torch.bincount(torch.from_numpy(uneven.labels))
-    assert weights[1] / weights[0] == pytest.approx(float(counts[0] / counts[1]) ** 0.25, rel=1e-4)
+def test_the_averaged_weights_are_what_is_kept(small_csv: Path, tmp_path: Path) -> None:
+    """Of a run of two epochs: the model that is returned is the checkpoint's average, and not where it has got to."""
+    options = config(tmp_path, small_csv, 2, ema_decay=0.9)
+    kept = run(options, read_faces(small_csv, "Training")).state_dict()
+    state = load_checkpoint(tmp_path / "checkpoint.pt", "cpu")
+    assert all(torch.equal(value, state["averaged"]["model." + name]) for name, value in kept.items())
+    assert not torch.equal(kept["attention.score.weight"], state["objective"]["model.attention.score.weight"])
 
 
-def test_votes_teach_a_head_that_is_not_kept(small_csv: Path, tmp_path: Path) -> None:
-    """With FER+ votes there is a third part of the loss, its head learns, and the model has no trace of it."""
-    faces = read_faces(small_csv, "Training")
-    votes = torch.zeros(len(faces), 8)
-    votes[:, 3] = 1
-    options = config(tmp_path, small_csv, 1, ferplus_weight=0.5)
-    objective = EmotionObjective(FullModel(SHAPE), faces, options, votes)
-    before = objective.second_opinion.weight.clone()
-    averaged = fit(objective, faces, read_faces(small_csv, "PublicTest"), options, Team())
-    assert not torch.equal(objective.second_opinion.weight, before)
-    assert averaged.state_dict().keys() == FullModel(SHAPE).state_dict().keys()
-    with (tmp_path / "curves.csv").open(newline="") as file:
-        assert float(next(csv.DictReader(file))["ferplus"]) > 0
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_matrices_decay_and_vectors_do_not(small_csv: Path, tmp_path: Path, optimiser: str) -> None:
+    """Biases and batch norm keep their size."""
+    model = FullModel(SHAPE)
+    options = config(tmp_path, small_csv, 1, optimiser=optimiser, weight_decay=0.03)
+    matrices, vectors = make_optimiser(model, options).param_groups
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.03, 0)
+    assert {p.ndim > 1 for p in matrices["params"]} == {True}
+    assert {p.ndim > 1 for p in vectors["params"]} == {False}
+    assert len(matrices["params"]) + len(vectors["params"]) == len([*model.parameters()])
 
 
 def test_multiplications_are_counted() -> None:

@@ -35,6 +35,7 @@ def test_two_processes_train_one_model(small_csv: Path, tmp_path: Path) -> None:
     assert first.stdout.count("PublicTest: accuracy") == 1
     second = torchrun(*train, "--epochs", "2")
     assert second.returncode == 0, second.stderr
+    assert second.stdout.count("going on after 1 epochs") == 1
     with (tmp_path / "curves.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     assert all(torch.isfinite(p).all() for p in load_network(tmp_path).parameters())
