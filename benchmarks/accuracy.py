@@ -142,6 +142,8 @@ def describe(report: dict[str, Any]) -> str:
     for kind in ("macro", "weighted"):
         figures = (f"{name} {with_interval(f'{kind}_{name}')}" for name in ("precision", "recall", "f1"))
         lines.append(f"  {kind:<9} " + ", ".join(figures))
+    if absent := sum(not figures["n"] for figures in report["emotions"].values()):
+        lines.append(f"  of {absent} emotions there is no face: macro is over those that are there or were named")
     lines.append(
         f"  calibration error {report['ece_unscaled']:.3f} as it is, {report['ece']:.3f} at its temperature of "
         f"{report['temperature']:.2f}, {report['ece_scaled']:.3f} with one fitted on the other half of the faces"
@@ -149,6 +151,8 @@ def describe(report: dict[str, Any]) -> str:
     lines.append(f"  {'':<9}{'n':>6}{'precision':>11}{'recall':>9}{'F1':>9}")
     for name, figures in report["emotions"].items():
         shares = f"{figures['precision']:>11.1%}{figures['recall']:>9.1%}{figures['f1']:>9.1%}"
+        if not figures["n"]:
+            shares = f"{'–':>11}{'–':>9}{'–':>9}"
         lines.append(f"  {name:<9}{figures['n']:>6}{shares}")
     if "corruptions" in report:
         lines.append(f"  {'corruption, severity':<21}" + "".join(f"{s:>8}" for s in corruptions.SEVERITIES))

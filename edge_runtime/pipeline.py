@@ -121,7 +121,7 @@ def run(options: RunOptions) -> None:
                         if sink:
                             sink = SinkThread(sink, address, live=source.live) if sink.threaded else sink
                             sinks.append(sink)
-                            closing.push(_finish(sink, live=source.live))
+                            closing.push(_finish(sink, keep=source.live or source.still))
                 try:
                     loop(source, recogniser, sinks, stats)
                 finally:
@@ -149,15 +149,17 @@ def loop(source: Source, recogniser: Recogniser, sinks: Sequence[Sink], stats: R
 
 
 def _finish(
-    sink: Sink, *, live: bool
+    sink: Sink, *, keep: bool
 ) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
     """Return what ends ``sink`` when the loop is left.
 
-    Its file is kept at the end, after Ctrl-C, and after another sink's or a live source's error; else removed.
+    Its file is kept at the end, after Ctrl-C, and after another sink's error; after the source's where what it gave is
+    worth having (``keep``): a camera's frames will not come again, and each picture is whole by itself. Else it is
+    removed.
     """
 
     def leave(kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        if kind is None or live or issubclass(kind, KeyboardInterrupt | SinkError):
+        if kind is None or keep or issubclass(kind, KeyboardInterrupt | SinkError):
             sink.close()
         else:
             sink.discard()

@@ -100,14 +100,14 @@ class Recogniser:
         self._pace = Pace(interval=self._every, budget_ms=self._budget_ms, widest=self._widest)
         self.detector.detect_width = self._widest
 
-    def __call__(self, frame: Frame | NDArray[np.uint8]) -> tuple[Face, ...]:
+    def __call__(self, frame: Frame | NDArray[np.uint8], *, still: bool = False) -> tuple[Face, ...]:
         """Return the faces of a source's frame, or of an image uint8 (h, w, 3) BGR of this moment, from left to right.
 
-        An image is taken for the newest one of a live video. Of a file pass the frames: they know its time, and which
-        pictures are no video.
+        An image is taken for the newest one of a live video, or, ``still``, for a picture for itself. Of a file pass
+        the frames: they know its time, and which pictures are no video.
         """
         if not isinstance(frame, Frame):
-            frame = Frame(image=frame, index=0, captured_ns=time.monotonic_ns())
+            frame = Frame(image=frame, index=0, captured_ns=time.monotonic_ns(), still=still)
         return self.process(frame).faces
 
     def process(self, frame: Frame) -> FrameResult:

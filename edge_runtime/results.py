@@ -24,7 +24,7 @@ class Frame:
     ``image``: uint8 (h, w, 3) BGR. ``captured_ns``: nanoseconds on a clock that never runs back: the monotonic clock
     of a live source, the place in the clip of a file. ``dropped``: frames of a live source that were never taken, up
     to this one. ``reduced``: the same picture in grey, uint8 (h', w'), where the camera delivers a small one as well.
-    ``still``: a picture for itself, not the next moment of a video.
+    ``still``: a picture for itself, not the next moment of a video; ``picture``: the name of its file.
     """
 
     image: NDArray[np.uint8]
@@ -33,6 +33,7 @@ class Frame:
     dropped: int = 0
     reduced: NDArray[np.uint8] | None = None
     still: bool = False
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.errors import DataError
 from edge_runtime.scoring.datasets import FaceSet
 
+LEAST = 64
+"""Of fewer faces, ranges are guesses."""
+
 
 def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
     """Draw ``n`` faces uint8 (n, 48, 48), as many of each emotion as can be, in seeded order.
@@ -21,7 +24,8 @@ def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
     for label, emotion in enumerate(EMOTIONS):
         index = np.flatnonzero(faces.labels == label)
         if len(index) < share:
-            step = "calibrate on the Training split, or on fewer faces with --calibration"
+            fewer = len(index) * len(EMOTIONS) // 8 * 8
+            step = f"give --calibration {fewer}" if fewer >= LEAST else "add faces: ten of each emotion are the least"
             raise DataError(
                 f"calibration faces of '{emotion}'", expected=f"at least {share}", got=str(len(index)), next_step=step
             )

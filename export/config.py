@@ -30,4 +30,4 @@ class ExportConfig:
         """Refuse values outside their range."""
         require_seed(self.seed)
         enough = self.calibration >= 64 and self.calibration % 8 == 0  # noqa: PLR2004  (TFLite files take 8 at a time)
-        require("calibration", self.calibration, holds=enough, expected="a multiple of 8, and 64 or ranges are guesses")
+        require("calibration", self.calibration, holds=enough, expected="a multiple of 8, at least 64")

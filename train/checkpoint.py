@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from edge_runtime.errors import DataError, UsageError
@@ -158,10 +158,8 @@ def save_weights(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
         raise DataError("weights", expected="finite in half precision", got=", ".join(too_large), next_step=step)
     # neither gets its name before both are written
     with whole(folder / "weights.safetensors") as partial:
-        try:
-            save_file({name: value.cpu().contiguous() for name, value in halves.items()}, partial)
-        except SafetensorError as error:  # a full disk
-            raise OSError(str(error)) from error
+        # not its save_file, which leaves a file that its owner alone may read
+        partial.write_bytes(save({name: value.cpu().contiguous() for name, value in halves.items()}))
         if _is_same(partial, folder / "weights.safetensors"):
             with contextlib.suppress(DataError):  # a damaged card knows nothing
                 meta = load_meta(folder) | meta
@@ -220,9 +218,9 @@ def load_meta(folder: Path) -> dict[str, Any]:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         meta["config"].keys()  # the run's options, by name
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        step = "name the --out folder of a finished run"
+        step, got = "name the --out folder of a finished run", getattr(error, "strerror", None) or str(error)
         raise DataError(
-            f"{path} cannot be read", expected="what the weights are, as JSON", got=str(error), next_step=step
+            f"{path} cannot be read", expected="what the weights are, as JSON", got=got, next_step=step
         ) from error
     return meta
 

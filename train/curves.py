@@ -56,9 +56,10 @@ def draw(rows: list[Row]) -> Figure:
     epochs = [row["epoch"] for row in rows]
     for axes, name, title in ((loss, "loss", "cross entropy"), (accuracy, "accuracy", "accuracy")):
         for split, label in (("train", "Training (sample)"), ("public", "PublicTest")):
-            axes.plot(epochs, [row[f"{split}_{name}"] for row in rows], label=label)
+            marker = "." if len(rows) == 1 else None  # of one epoch there is no line
+            axes.plot(epochs, [row[f"{split}_{name}"] for row in rows], marker=marker, label=label)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
     accuracy.legend(frameon=False)
     return figure

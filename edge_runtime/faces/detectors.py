@@ -91,11 +91,15 @@ class ReducedDetector:
 
 def check_picture(image: NDArray[np.uint8]) -> None:
     """Raise ``UsageError`` for anything but a picture uint8 (h, w, 3) BGR."""
-    colours = image.ndim == 3 and image.shape[2] == 3  # noqa: PLR2004  (height, width, colours)
-    if not colours or image.dtype != np.uint8:
-        expected, got = "uint8 (h, w, 3) BGR", f"{image.dtype} {image.shape}"
-        step = "convert it with cv2.cvtColor"
-        raise UsageError("picture to find faces in", expected=expected, got=got, next_step=step)
+    got, step = "", ""
+    if not isinstance(image, np.ndarray):
+        got, step = type(image).__name__, "look whether the file is there: cv2.imread returns None for one that is not"
+    elif image.dtype != np.uint8:
+        got, step = f"{image.dtype} {image.shape}", "scale it to 0 to 255, and give image.astype(np.uint8)"
+    elif image.ndim != 3 or image.shape[2] != 3:  # noqa: PLR2004  (height, width, colours)
+        got, step = f"{image.dtype} {image.shape}", "convert it with cv2.cvtColor"
+    if got:
+        raise UsageError("picture to find faces in", expected="uint8 (h, w, 3) BGR", got=got, next_step=step)
 
 
 def open_detector(

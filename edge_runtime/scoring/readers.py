@@ -94,6 +94,7 @@ def folder_rows(path: Path, split: Split) -> Iterator[Row]:
 
     The copy on Kaggle holds both test splits in ``test/`` and tells them apart by names that begin with ``PublicTest``
     or ``PrivateTest``. Where no name does, ``test/`` is taken for PublicTest, the split that choices are made on.
+    Hidden files are left out.
     """
     folder = path / ("train" if split == "Training" else "test")
     for emotion in EMOTIONS:
@@ -102,9 +103,13 @@ def folder_rows(path: Path, split: Split) -> Iterator[Row]:
             what = f"{path.name} is not FER2013"
             raise DataError(what, expected=expected, got=f"no folder {folder / emotion}", next_step=NEXT_STEP)
     files = [(file, label) for label, name in enumerate(EMOTIONS) for file in sorted((folder / name).iterdir())]
-    files = [(file, label) for file, label in files if file.suffix.lower() in _PICTURES]
+    files = [(file, label) for file, label in files if file.suffix.lower() in _PICTURES and file.name[0] != "."]
     if split != "Training":
-        named = any(file.name.startswith(("PublicTest", "PrivateTest")) for file, _ in files)
+        named = sum(file.name.startswith(("PublicTest", "PrivateTest")) for file, _ in files)
+        if 0 < named < len(files):
+            expected, step = "pictures named PublicTest… or PrivateTest…, all or none", "rename the others"
+            got = f"{len(files) - named} that are not, beside {named}"
+            raise DataError(f"{folder}", expected=expected, got=got, next_step=step)
         if named or split == "PrivateTest":
             files = [(file, label) for file, label in files if file.name.startswith(split)]
     for file, label in files:

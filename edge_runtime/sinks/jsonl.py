@@ -88,6 +88,7 @@ def line(result: FrameResult, elapsed_ms: float, age_ms: float | None = None) ->
     """Return the object of one frame; boxes are in pixels of it.
 
     ``t_ms``: since the first frame was captured. ``age_ms``: since this one was, for a camera or stream.
+    ``picture``: of stills alone.
     """
     faces = [
         {
@@ -106,6 +107,7 @@ def line(result: FrameResult, elapsed_ms: float, age_ms: float | None = None) ->
     return {
         "schema": SCHEMA,
         "frame": result.frame.index,
+        **({"picture": result.frame.picture} if result.frame.picture else {}),
         "t_ms": round(elapsed_ms, 1),
         "age_ms": None if age_ms is None else round(age_ms, 1),
         "faces": faces,

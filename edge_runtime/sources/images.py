@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,16 +54,19 @@ def _is_shown(file: Path) -> bool:
 
 
 class PictureSource:
-    """One picture, or all of a folder in the order of their names, each a frame for itself."""
+    """One picture, or all of a folder in the order of their names, each a frame for itself.
+
+    What cannot be read in a folder is left out, and named when the others are done.
+    """
 
     live = False
     still = True
     fps = 1.0
 
     def __init__(self, path: Path) -> None:
-        """Read the first picture; raise ``SourceError`` when it is not one, or the folder shows none."""
-        self.paths = [path]
-        if path.is_dir():
+        """Read the one picture; raise ``SourceError`` when it is not one, or the folder shows none."""
+        self.paths, self._one = [path], None if path.is_dir() else read_picture(path)
+        if self._one is None:
             expected, got = "pictures, " + ", ".join(sorted(PICTURE_SUFFIXES)), "none"
             try:
                 self.paths = sorted(file for file in path.iterdir() if _is_shown(file))
@@ -70,15 +74,22 @@ class PictureSource:
                 self.paths, got = [], error.strerror or str(error)
             if not self.paths:
                 raise SourceError(f"folder {path}", expected=expected, got=got, next_step="correct --source")
-        self._first = read_picture(self.paths[0])
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the pictures, a second apart; raise ``SourceError`` at one that cannot be read."""
-        started_ns = time.monotonic_ns()
+        """Yield the pictures, a second apart; raise ``SourceError`` after the last for those that cannot be read."""
+        started_ns, unread = time.monotonic_ns(), []
         for index, path in enumerate(self.paths):
-            image = read_picture(path) if index else self._first
-            place_ns = round(index * 1e9 / self.fps)
-            yield Frame(image=image, index=index, captured_ns=started_ns + place_ns, still=True)
+            try:
+                image = read_picture(path) if self._one is None else self._one
+            except SourceError as error:
+                unread.append(f"{path.name}: {error.got}")
+                continue
+            place_ns, name = round(index * 1e9 / self.fps), os.fsencode(path.name).decode(errors="replace")
+            yield Frame(image=image, index=index, captured_ns=started_ns + place_ns, still=True, picture=name)
+        if unread:
+            got, step = "; ".join(unread[:3]), "see to them, or remove them; the others are done"
+            what = f"{len(unread)} of the {len(self.paths)} pictures of {self.paths[0].parent}"
+            raise SourceError(what, expected="pictures that can be read", got=got, next_step=step)
 
     def __enter__(self) -> Self:
         """Return the source."""

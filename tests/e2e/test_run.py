@@ -84,7 +84,9 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
     done = fer_edge("run", "--source", group_picture, "--sink", "jsonl:-", "--detector", "mtcnn")
     assert done.returncode == 0, done.stderr
     (line,) = map(json.loads, done.stdout.splitlines())
-    assert set(line) == {"schema", "frame", "t_ms", "age_ms", "faces", "dropped", "detection", "stage_ms"}
+    keys = {"schema", "frame", "picture", "t_ms", "age_ms", "faces", "dropped", "detection", "stage_ms"}
+    assert set(line) == keys
+    assert line["picture"] == group_picture.name
     assert len(line["faces"]) == 5
     assert line["age_ms"] is None
     for face in line["faces"]:
@@ -93,6 +95,24 @@ def test_a_line_has_the_documented_form(group_picture: Path) -> None:
         assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
         assert face["confidence"] == max(face["probabilities"].values()) == face["probabilities"][face["emotion"]]
     assert [face["box_xyxy"][0] for face in line["faces"]] == sorted(face["box_xyxy"][0] for face in line["faces"])
+
+
+def test_a_picture_that_is_none_costs_the_others_nothing(group_picture: Path, tmp_path: Path) -> None:
+    """A folder's other pictures are in the file, which one was none is said, and the exit code is 5."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.jpg").write_bytes(group_picture.read_bytes())
+    (tmp_path / "pictures" / "b.jpg").write_bytes(group_picture.read_bytes()[:100])
+    (tmp_path / "pictures" / "c.jpg").write_bytes(group_picture.read_bytes())
+    out = tmp_path / "out.jsonl"
+    done = fer_edge("run", "--source", tmp_path / "pictures", "--sink", f"jsonl:{out}", "--detector", "mtcnn")
+    assert done.returncode == 5
+    assert "1 of the 3 pictures" in done.stderr
+    assert "b.jpg: something else" in done.stderr
+    lines = [json.loads(text) for text in out.read_text().splitlines()]
+    assert [(line["frame"], line["picture"], len(line["faces"])) for line in lines] == [
+        (0, "a.jpg", 5),
+        (2, "c.jpg", 5),
+    ]
 
 
 def test_fifty_faces_in_a_picture(group_picture: Path, known_xyxy: NDArray[np.float32], tmp_path: Path) -> None:

@@ -112,9 +112,12 @@ def test_calibration_faces_are_balanced_and_seeded(small_csv: Path) -> None:
 
 
 def test_calibration_on_too_few_faces_is_refused(small_csv: Path) -> None:
-    """An emotion with too few faces is named."""
-    with pytest.raises(DataError, match="calibration faces of 'angry'"):
-        calibration_faces(read_faces(small_csv, "PublicTest"), 128, seed=1)
+    """An emotion with too few faces is named, and the most that it would be enough for."""
+    faces = read_faces(small_csv, "PublicTest")
+    step = r"calibration faces of 'angry': expected at least 19, got 12\. Next: give --calibration 80\."
+    with pytest.raises(DataError, match=step):
+        calibration_faces(faces, 128, seed=1)
+    calibration_faces(faces, 80, seed=1)
 
 
 def test_calibration_without_an_emotion_is_refused(small_csv: Path) -> None:
@@ -122,5 +125,7 @@ def test_calibration_without_an_emotion_is_refused(small_csv: Path) -> None:
     faces = read_faces(small_csv, "Training")
     others = faces.labels != EMOTIONS.index("disgust")
     some = dataclasses.replace(faces, images=faces.images[others], labels=faces.labels[others])
-    with pytest.raises(DataError, match="calibration faces of 'disgust': expected at least 10, got 0"):
+    with pytest.raises(
+        DataError, match=r"calibration faces of 'disgust': expected at least 10, got 0\. Next: add faces"
+    ):
         calibration_faces(some, 64, seed=1)

@@ -12,11 +12,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from safetensors import SafetensorError  # noqa: E402
 from torch import nn  # noqa: E402  (needs torch)
 
 from edge_runtime.errors import DataError, SinkError  # noqa: E402
-from train import checkpoint  # noqa: E402
 from train.checkpoint import (  # noqa: E402
     load_checkpoint,
     load_meta,
@@ -187,15 +185,23 @@ def test_full_disk_leaves_the_older_weights_whole(tmp_path: Path, monkeypatch: p
     save_weights(tmp_path, network(seed=0), {"config": {"seed": 0}})
     before = (tmp_path / "weights.safetensors").read_bytes()
 
-    def fill_the_disk(_tensors: Any, target: Path) -> None:
-        Path(target).write_bytes(b"half")
-        raise SafetensorError("I/O error: No space left on device (os error 28)")
+    def fill_the_disk(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:4])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(SinkError, match=r"weights\.safetensors cannot be written: .*No space left"):
         save_weights(tmp_path, network(seed=1), {"config": {"seed": 1}})
     assert (tmp_path / "weights.safetensors").read_bytes() == before
     assert load_meta(tmp_path) == {"config": {"seed": 0}}
+
+
+def test_others_may_read_weights(tmp_path: Path) -> None:
+    """A colleague or a service exports them: both files have the rights that new files have."""
+    save_weights(tmp_path, network(), {"config": {}})
+    (tmp_path / "any").touch()
+    assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1
 
 
 def test_a_disk_that_fills_up_between_weights_and_card_leaves_both(

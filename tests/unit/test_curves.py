@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.errors import DataError
-from train.curves import Curves
+from train.curves import Curves, draw
 
 ROW = {
     "epoch": 1.0,
@@ -28,6 +28,12 @@ def test_damaged_curves_are_one_error(tmp_path: Path, table: str) -> None:
     (tmp_path / "curves.csv").write_text(table)
     with pytest.raises(DataError, match="move it away"):
         Curves(tmp_path, 1)
+
+
+def test_a_single_epoch_is_seen() -> None:
+    """Of one point there is no line: it has a mark."""
+    assert {line.get_marker() for axes in draw([ROW]).axes for line in axes.lines} == {"."}
+    assert {line.get_marker() for axes in draw([ROW, ROW]).axes for line in axes.lines} == {"None"}
 
 
 def test_curves_go_on_where_a_part_of_the_loss_is_new(tmp_path: Path) -> None:

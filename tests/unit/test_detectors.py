@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edge_runtime.errors import NotInstalledError, UsageError
-from edge_runtime.faces.detectors import YUNET_VARIABLE, Detector, ReducedDetector, open_detector
+from edge_runtime.faces.detectors import YUNET_VARIABLE, Detector, ReducedDetector, check_picture, open_detector
 from edge_runtime.faces.mtcnn import Cascade, Mtcnn, nms
 from edge_runtime.faces.track import box_overlap
 from edge_runtime.results import Detections
@@ -150,6 +151,20 @@ def test_other_arrays_are_refused(mtcnn: Detector, image: NDArray[np.uint8]) -> 
     """Only BGR uint8 is read; nothing is converted silently."""
     with pytest.raises(UsageError, match="picture to find faces in"):
         mtcnn.detect(image)
+
+
+@pytest.mark.parametrize(
+    ("image", "step"),
+    [
+        (None, r"got NoneType\. Next: look whether the file is there"),
+        (np.zeros((50, 50, 3)), r"image\.astype\(np\.uint8\)"),
+    ],
+    ids=["a file that is not there", "float"],
+)
+def test_the_usual_mistakes_are_told_apart(image: Any, step: str) -> None:
+    """What cv2.imread returns for a wrong name, and a picture that was scaled."""
+    with pytest.raises(UsageError, match=step):
+        check_picture(image)
 
 
 def test_frames_are_reduced_and_answers_scaled_back() -> None:

@@ -111,6 +111,18 @@ def test_a_candidate_that_knows_all_is_right(small_csv: Path) -> None:
     assert all(value == 1 for cells in report["corruptions"].values() for value in cells)
 
 
+def test_an_emotion_without_a_face_has_no_figures(small_csv: Path) -> None:
+    """It is not named wrongly at all: a nought would say so, and macro figures tell over what they are."""
+    faces = read_faces(small_csv, "PublicTest")
+    happy = faces.labels == EMOTIONS.index("happy")
+    some = dataclasses.replace(faces, images=faces.images[happy], labels=faces.labels[happy])
+    oracle = Candidate(name="oracle", predict=lambda images: np.eye(7, dtype=np.float32)[np.full(len(images), 3)])
+    text = describe(measure(oracle, some, np.zeros(len(some), np.bool_), EvaluateOptions()))
+    assert "of 6 emotions there is no face" in text
+    assert [line.split()[1:] for line in text.splitlines() if line.split()[0] == "sad"] == [["0", "–", "–", "–"]]
+    assert "of 6 emotions" not in describe(measure(oracle, faces, np.zeros(len(faces), np.bool_), EvaluateOptions()))
+
+
 def test_faces_that_were_learnt_are_told_apart(small_csv: Path, tmp_path: Path) -> None:
     """Who knows the Training faces alone is right on those that are among the test faces, and on no other."""
     faces, training = read_faces(small_csv, "PublicTest"), read_faces(small_csv, "Training")

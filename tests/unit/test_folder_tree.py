@@ -53,6 +53,16 @@ def test_a_tree_with_one_test_split_is_public(small_csv: Path, tmp_path: Path) -
     assert "no folder" in refusal(tmp_path, "Training").got
 
 
+def test_a_hidden_file_is_no_picture_and_names_are_of_one_kind(small_csv: Path, tmp_path: Path) -> None:
+    """MacOS leaves ._x.png beside x.png; own faces beside Kaggle's would belong to neither split, unsaid."""
+    write_tree(tmp_path, read_faces(small_csv, "PublicTest"), "PublicTest")
+    (tmp_path / "test" / "happy" / "._PublicTest_0000.png").write_bytes(b"\0\5\x16\7")
+    assert len(read_faces(tmp_path, "PublicTest")) == 84
+    (tmp_path / "test" / "happy" / "PublicTest_0000.png").with_name("mine.png").write_bytes(b"")
+    for split in ("PublicTest", "PrivateTest"):
+        assert refusal(tmp_path, split).got == "1 that are not, beside 84"
+
+
 def test_a_tree_with_a_broken_picture_names_it(small_csv: Path, tmp_path: Path) -> None:
     """A picture that cannot be decoded, or of another size, is refused by its name."""
     write_tree(tmp_path, read_faces(small_csv, "Training"), "face")

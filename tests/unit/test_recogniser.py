@@ -233,6 +233,11 @@ def test_each_picture_of_a_folder_is_seen_for_itself(tmp_path: Path) -> None:
     assert [face.track_id for face in faces_of_second] == [1, 2, 3]
     np.testing.assert_allclose(faces_of_second[0].probabilities, 1 / 7, atol=1e-6)
     assert detector.calls == 2
+    running._smoother.update(1, np.eye(7, dtype=np.float32)[3], first.captured_ns)
+    faces_of_third = running(GREY, still=True)  # a bare picture, of which the call says so
+    assert [face.track_id for face in faces_of_third] == [1, 2, 3]
+    np.testing.assert_allclose(faces_of_third[0].probabilities, 1 / 7, atol=1e-6)
+    assert detector.calls == 3
 
 
 def test_a_file_is_averaged_over_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from edge_runtime.errors import SinkError, UsageError
 from edge_runtime.results import DetectionReport, Face, Frame, FrameResult
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.base import Sink
+from edge_runtime.sinks.jsonl import line
 
 cv2 = pytest.importorskip("cv2")
 
@@ -83,6 +84,10 @@ def test_jsonl_line_has_the_agreed_schema(tmp_path: Path) -> None:
         "detection": {"ran": False, "every": 2, "width": 320},
         "stage_ms": {"detect": 4.123, "align": 0.5},
     }
+    still = dataclasses.replace(result(0).frame, still=True, picture="a.jpg")
+    assert [*line(dataclasses.replace(result(0), frame=still), 0.0).items()][:3] == [
+        ("schema", 1), ("frame", 0), ("picture", "a.jpg"),
+    ]  # fmt: skip
     assert list(full) == ["schema", "frame", "t_ms", "age_ms", "faces", "dropped", "detection", "stage_ms"]
     assert (full["frame"], full["t_ms"], len(full["faces"])) == (18, 333.3, 2)
     assert list(full["faces"][0]) == ["track", "box_xyxy", "score", "emotion", "confidence", "probabilities"]

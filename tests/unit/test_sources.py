@@ -263,11 +263,22 @@ def test_a_folder_is_its_pictures_in_order(tmp_path: Path) -> None:
     (tmp_path / "._01.png").write_bytes(b"\0\5\x16\7")  # as macOS leaves on a stick beside each file
     with open_source(str(tmp_path)) as source:
         assert (source.live, source.still) == (False, True)
-        assert [(frame.index, int(frame.image[0, 0, 0])) for frame in source] == [(0, 1), (1, 2), (2, 10)]
-    (tmp_path / "03.png").write_bytes(b"broken")
+        frames = list(source)
+    assert [(frame.index, int(frame.image[0, 0, 0])) for frame in frames] == [(0, 1), (1, 2), (2, 10)]
+    assert [frame.picture for frame in frames] == ["01.png", "02.png", "10.png"]
+
+
+def test_what_is_no_picture_in_a_folder_is_named_at_the_end(tmp_path: Path) -> None:
+    """The others are read, wherever it lies among them; each keeps its place."""
+    picture = write_picture(tmp_path / "b.png").read_bytes()
+    for name in ("d.png", "\udcff.png"):  # OpenCV itself dies of the second name
+        (tmp_path / name).write_bytes(picture)
+    for name in ("a.png", "c.png", "e.png"):
+        (tmp_path / name).write_bytes(b"broken")
     frames, error = read_until_error(str(tmp_path))
-    assert len(frames) == 2
-    assert "03.png" in error.what
+    assert [(frame.index, frame.picture) for frame in frames] == [(1, "b.png"), (3, "d.png"), (5, "\ufffd.png")]
+    assert error.what == f"3 of the 6 pictures of {tmp_path}"
+    assert error.got == "a.png: something else; c.png: something else; e.png: something else"
 
 
 def test_a_folder_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
