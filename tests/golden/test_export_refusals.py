@@ -125,7 +125,6 @@ def test_calibration_without_an_emotion_is_refused(small_csv: Path) -> None:
     faces = read_faces(small_csv, "Training")
     others = faces.labels != EMOTIONS.index("disgust")
     some = dataclasses.replace(faces, images=faces.images[others], labels=faces.labels[others])
-    with pytest.raises(
-        DataError, match=r"calibration faces of 'disgust': expected at least 10, got 0\. Next: add faces"
-    ):
+    step = r"calibration faces of 'disgust': expected at least 10, got 0\. Next: add faces"
+    with pytest.raises(DataError, match=step):
         calibration_faces(some, 64, seed=1)
