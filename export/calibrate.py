@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from edge_runtime.emotions.labels import EMOTIONS
 from edge_runtime.errors import DataError
 from edge_runtime.scoring.datasets import FaceSet
-
-LEAST = 64
-"""Of fewer faces, ranges are guesses."""
+from export.config import LEAST_FACES
 
 
 def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
@@ -25,7 +23,7 @@ def calibration_faces(faces: FaceSet, n: int, seed: int) -> NDArray[np.uint8]:
         index = np.flatnonzero(faces.labels == label)
         if len(index) < share:
             fewer = len(index) * len(EMOTIONS) // 8 * 8
-            step = f"give --calibration {fewer}" if fewer >= LEAST else "add faces: ten of each emotion are the least"
+            step = f"give --calibration {fewer}" if fewer >= LEAST_FACES else "add faces: each emotion needs ten"
             raise DataError(
                 f"calibration faces of '{emotion}'", expected=f"at least {share}", got=str(len(index)), next_step=step
             )

@@ -8,6 +8,9 @@ from pathlib import Path
 from edge_runtime.options import option, require
 from train.config import require_seed
 
+LEAST_FACES = 64
+"""To calibrate on: of fewer, ranges are guesses."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportConfig:
@@ -29,5 +32,6 @@ class ExportConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         require_seed(self.seed)
-        enough = self.calibration >= 64 and self.calibration % 8 == 0  # noqa: PLR2004  (TFLite files take 8 at a time)
-        require("calibration", self.calibration, holds=enough, expected="a multiple of 8, at least 64")
+        enough = self.calibration >= LEAST_FACES and self.calibration % 8 == 0  # TFLite files take 8 at a time
+        expected = f"a multiple of 8, at least {LEAST_FACES}"
+        require("calibration", self.calibration, holds=enough, expected=expected)
